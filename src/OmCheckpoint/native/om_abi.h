@@ -1,0 +1,125 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The contract between the agent (freestanding, inside a process of the job), the native engine
+ * (libomengine.so, inside omwarden and openmosixd) and C# (src/OmCheckpoint/Interop/AgentAbi.cs).
+ * Every structure here is shared memory or wire: fixed width, no pointers of ours, asserted sizes.
+ * tests/OmCheckpoint.Tests proves every offset that C# believes by compiling this file.
+ */
+#ifndef OM_ABI_H
+#define OM_ABI_H
+
+#include <stdint.h>
+#include <stddef.h>
+
+#define OM_ABI_VERSION 1u
+#define OM_AGENT_MAGIC 0x544e4741584d4f01ull
+
+/*
+ * The agent area: one range of addresses, reserved at the same place in the body and in the skeleton
+ * (KERNEL.md 5). Its base is page aligned and chosen at the first Snapshot.
+ *
+ *   base + 0x00000   code    RX, the blob; starts with struct om_agent_header
+ *   base + 0x04000   block   RW private: batch calls, their data, the deputy's stack and TLS stand-in
+ *   base + 0x24000   arena   RW MAP_SHARED memfd, only in a deputy; PROT_NONE in a remote
+ */
+#define OM_AREA_CODE_OFFSET  0x00000u
+#define OM_AREA_CODE_BYTES   0x04000u
+#define OM_AREA_BLOCK_OFFSET 0x04000u
+#define OM_AREA_BLOCK_BYTES  0x20000u
+#define OM_AREA_ARENA_OFFSET 0x24000u
+
+#define OM_SLOT_HEADER_BYTES 0x02000u
+#define OM_SLOT_DATA_BYTES   0x110000u /* 1 MiB of call data and 64 KiB for what describes it */
+#define OM_SLOT_BYTES        (OM_SLOT_HEADER_BYTES + OM_SLOT_DATA_BYTES)
+#define OM_ARENA_SLOTS       1u /* one thread so far; the layout holds many */
+#define OM_ARENA_BYTES       (OM_ARENA_SLOTS * OM_SLOT_BYTES)
+#define OM_AREA_BYTES        (OM_AREA_ARENA_OFFSET + OM_ARENA_BYTES)
+
+/* At the start of the blob. Offsets are from the start of the blob. */
+struct om_agent_header {
+	uint64_t magic;
+	uint32_t version;
+	uint32_t code_bytes;
+	uint32_t batch_entry;   /* rdi = address of a struct om_batch; ends in int3 */
+	uint32_t deputy_entry;  /* rdi = address of the thread's struct om_slot, rsp = its stack; never returns */
+	uint32_t signal_handler; /* sa_handler of every converted signal, SA_SIGINFO, no SA_RESTART */
+	uint32_t signal_restorer; /* sa_restorer that goes with it */
+	uint32_t call_begin;    /* [call_begin, call_end): a signal here cancels the call (KERNEL.md 11) */
+	uint32_t call_end;      /* address of the instruction behind `syscall` */
+	uint32_t call_cancelled; /* where the handler sends a cancelled call */
+	uint32_t reserved;
+};
+_Static_assert(sizeof(struct om_agent_header) == 48, "om_agent_header");
+
+/* Batch transport: the thread is stopped under ptrace. Calls never sleep and never sigreturn (KERNEL.md 2). */
+struct om_call {
+	int64_t number;
+	uint64_t args[6];
+	int64_t result; /* the kernel's: -errno on failure */
+};
+_Static_assert(sizeof(struct om_call) == 64, "om_call");
+
+#define OM_BATCH_STOP_ON_ERROR 1u
+
+struct om_batch {
+	uint32_t count;
+	uint32_t flags;
+	uint32_t done; /* calls executed; with OM_BATCH_STOP_ON_ERROR the failed one is counted */
+	uint32_t reserved;
+	struct om_call calls[];
+};
+_Static_assert(sizeof(struct om_batch) == 16, "om_batch");
+
+/*
+ * Arena transport: the deputy runs. One slot a thread.
+ *
+ * The warden writes number, args and data, then stores `request` (a sequence number that never repeats within an epoch's
+ * life of the slot) with release order and wakes the futex at `request`. The deputy executes, writes result and
+ * flags, stores `answer = request`, increments `doorbell` and wakes it. The warden waits at `doorbell`, which also rings
+ * for signals. The deputy trusts nothing here beyond what its own user could do anyway; the warden copies once and
+ * checks the copy (KERNEL.md 24).
+ */
+#define OM_SIGNAL_RING 32u
+
+struct om_signal {
+	int32_t signo;
+	int32_t reserved;
+	uint8_t info[128]; /* siginfo_t as the kernel gave it */
+};
+_Static_assert(sizeof(struct om_signal) == 136, "om_signal");
+
+#define OM_ANSWER_CANCELLED 1u /* the call had no effect: a signal or a cancel came first */
+
+#define OM_OP_SYSCALL 0u /* execute number(args) */
+#define OM_OP_LEAVE   1u /* park: stop serving and wait to be un-deputized under ptrace */
+
+struct om_slot {
+	uint32_t request; /* futex, written by the warden */
+	uint32_t answer;  /* written by the deputy */
+	uint32_t doorbell; /* futex, written by the deputy */
+	uint32_t op;
+	uint32_t answer_flags;
+	uint32_t tid;
+	uint32_t cancel; /* the warden sets it to `request` before it signals: a call not yet begun is not begun */
+	uint32_t reserved;
+	int64_t number;
+	uint64_t args[6];
+	int64_t result;
+	uint64_t data; /* address of this slot's data area in the deputy */
+	uint64_t reserved2[3];
+	uint32_t signal_head; /* written by the deputy's handler */
+	uint32_t signal_tail; /* written by the warden; futex for a full ring */
+	uint64_t reserved3;
+	struct om_signal signals[OM_SIGNAL_RING];
+};
+_Static_assert(offsetof(struct om_slot, number) == 32, "om_slot.number");
+_Static_assert(offsetof(struct om_slot, signal_head) == 128, "om_slot.signal_head");
+_Static_assert(offsetof(struct om_slot, signals) == 144, "om_slot.signals");
+_Static_assert(sizeof(struct om_slot) <= OM_SLOT_HEADER_BYTES, "om_slot fits its header");
+
+/* The signal by which the warden cancels a call of a deputy: rt_tgsigqueueinfo with this si_code (< 0, KERNEL.md 31) and
+ * si_value = request. Any signal number does; the handler knows it by the code and does not pass it on. */
+#define OM_CANCEL_SIGNAL 33
+#define OM_CANCEL_SI_CODE (-0x4f4d)
+
+#endif
