@@ -1,1 +1,16 @@
-return 0;
+using OpenMosix.Daemon.Hosting;
+
+switch (OptionsReader.Read(args, Environment.GetEnvironmentVariable))
+{
+    case OptionsResult.Print print:
+        Console.Out.WriteLine(print.Text);
+        return 0;
+    case OptionsResult.Bad bad:
+        foreach (string error in bad.Errors)
+            Console.Error.WriteLine($"openmosixd: {error}");
+        return ExitStatus.Usage;
+    case OptionsResult.Good good:
+        return await DaemonApplication.RunAsync(good.Options).ConfigureAwait(false);
+    default:
+        return ExitStatus.Failed;
+}

@@ -1,0 +1,8 @@
+using Microsoft.Extensions.DependencyInjection;
+
+namespace OpenMosix.Daemon.Balancing;
+
+public static class BalancingServices
+{
+    public static IServiceCollection AddBalancing(this IServiceCollection services) => services;
+}

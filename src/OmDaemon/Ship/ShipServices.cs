@@ -1,0 +1,12 @@
+using Microsoft.AspNetCore.Routing;
+using Microsoft.Extensions.DependencyInjection;
+
+namespace OpenMosix.Daemon.Ship;
+
+public static class ShipServices
+{
+    public static IServiceCollection AddShip(this IServiceCollection services) => services;
+
+    /// <summary>For nodes: on the mutual TLS port only.</summary>
+    public static IEndpointRouteBuilder MapShip(this IEndpointRouteBuilder routes) => routes;
+}
