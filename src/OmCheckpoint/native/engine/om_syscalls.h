@@ -63,10 +63,10 @@ const struct om_syscall *om_syscall_of(int64_t number, const uint64_t args[6]);
 const struct om_syscall *om_syscall_entry(int64_t number);
 extern const unsigned int om_syscall_numbers; /* one more than the greatest number known */
 
-/* The seccomp filter of a remote, generated from the same table: struct sock_filter[]. Local calls are allowed, every
- * other is handed to the listener; another architecture kills the process; x32 numbers get ENOSYS. */
-struct sock_filter;
-extern const struct sock_filter om_syscall_filter[];
-extern const unsigned int om_syscall_filter_length;
+/*
+ * The seccomp filter of a remote comes from the same table: `#include "om_syscall_filter.inc"` (in out/gen, on the
+ * include path; wants <linux/filter.h>) defines `static const struct sock_filter om_syscall_filter[]`. Local calls are
+ * allowed, every other is handed to the listener; another architecture kills the process; x32 numbers get ENOSYS.
+ */
 
 #endif
