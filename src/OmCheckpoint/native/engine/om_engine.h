@@ -1,8 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
  * libomengine.so as C# sees it (src/OmCheckpoint/Interop and src/OmWarden). Functions return 0 or a count, or -errno.
- * Handles are opaque; every one is closed by the function named beside it. Callbacks come on threads of the engine, hold
- * no lock of it, and may call back into it; they must not block for long unless said.
+ * Handles are opaque; every one is closed by the function named beside it. Callbacks come on threads of the engine,
+ * hold no lock of it, and may call back into it; they must not block, nor call what "Blocks" here, unless said: a
+ * link's thread that waits holds up every process behind that link.
+ *
+ * Signals. remote_signal hands over a siginfo that arrived at the deputy. The body may be computing, be waiting in a
+ * forwarded call, or enter one at any moment; one way is right for all three:
+ *   PTRACE_INTERRUPT (SEIZE first) → om_remote_quiesce → wait for the stop → queue the signal by the agent
+ *   → om_remote_resume → PTRACE_DETACH.
+ * Quiesce ends the call in progress as signal(7) wants it: finished, or cancelled and answered -512/-513/-514/-EINTR by
+ * the table, so that the kernel itself then runs the handler and restarts the call or does not. A cancelled call is
+ * held until the signals handed out before it have been taken care of this way.
  *
  * Keys. A process that is or was away has a 64-bit key, drawn at random by its home daemon at the first move. The epoch
  * grows with each move; a frame of an older epoch is answered with FENCED.
@@ -18,6 +27,9 @@
 typedef struct om_engine om_engine;
 typedef struct om_home om_home;     /* home's side of one process that is away: deputy + arena */
 typedef struct om_remote om_remote; /* the hosting side: remote + seccomp listener */
+
+/* What a restarted warden needs of a process besides its descriptors (KERNEL.md 22). */
+#define OM_STATE_BYTES 4096
 
 #define OM_NODE_ID_BYTES 64 /* a node id as text, NUL terminated: the common name in its certificate */
 
@@ -36,14 +48,18 @@ struct om_structural {
 struct om_callbacks {
 	void *context;
 	/* home side */
-	void (*home_claimed)(void *context, uint64_t key, uint32_t epoch); /* the body presented this epoch: committed */
+	void (*home_claimed)(void *context, uint64_t key,
+			     uint32_t epoch);                  /* the body presented this epoch: committed */
 	void (*home_deputy_gone)(void *context, uint64_t key); /* pidfd readable */
-	/* The body asks home's C# for something that is not a plain call (execve, death by signal...): answer with om_home_reply.
-	 * request is valid during the callback only. May block: it has its own thread per process. */
-	void (*home_structural)(void *context, uint64_t key, uint64_t call, uint32_t kind, const void *request, uint32_t bytes);
+	/* The body asks home's C# for something that is not a plain call (execve, death by signal...): answer with
+	 * om_home_reply. request is valid during the callback only. May block: it has its own thread per process. */
+	void (*home_structural)(void *context, uint64_t key, uint64_t call, uint32_t kind, const void *request,
+				uint32_t bytes);
 	/* remote side */
 	void (*remote_structural)(void *context, uint64_t key, const struct om_structural *call);
-	void (*remote_signal)(void *context, uint64_t key, uint32_t tid, const struct om_signal *signal, uint64_t notification);
+	/* notification: the one that waits, or 0; for information, see Signals above. */
+	void (*remote_signal)(void *context, uint64_t key, uint32_t tid, const struct om_signal *signal,
+			      uint64_t notification);
 	void (*remote_control)(void *context, uint64_t key, uint32_t what); /* OM_CONTROL_* from home */
 	void (*link_state)(void *context, const char *node, bool up, const char *why);
 };
@@ -75,22 +91,28 @@ int om_engine_peer(om_engine *engine, const char *node, const char *address, uin
 
 struct om_home_options {
 	uint64_t key;
-	int32_t pid;     /* the deputy, in the warden's pid namespace */
-	int pidfd;       /* borrowed: the engine duplicates */
-	int arena_fd;    /* memfd of OM_ARENA_BYTES; the engine duplicates and maps it */
+	int32_t pid;            /* the deputy, in the warden's pid namespace */
+	int pidfd;              /* borrowed: the engine duplicates */
+	int arena_fd;           /* memfd of OM_ARENA_BYTES; the engine duplicates and maps it */
 	uint64_t arena_address; /* where the deputy has it */
+	int state_fd; /* memfd of OM_STATE_BYTES, zeroed at first, kept in the fd store; -1: does not outlive this
+			 process */
 };
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **home);
 void om_home_close(om_home *home);
-/* From now on only `node` presenting `epoch` is the body; older epochs are fenced. */
-int om_home_expect(om_home *home, const char *node, uint32_t epoch);
-/* Executes one call in the deputy on behalf of the warden itself (madvise when committing, ...). Blocks. Only while no
- * call of the body is in progress. data is copied to the slot's data area before and back after. */
-int om_home_call(om_home *home, int64_t number, const uint64_t args[6], int64_t *result);
+/* From now on only `node` presenting `epoch` is the body; older epochs are fenced. Until the first expect a body that
+ * presents itself waits. take_back: returns 1 and changes nothing if the epoch in force has been claimed. */
+int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back);
+/* Executes one call in the deputy on behalf of the warden itself (madvise when committing, ...). Blocks; waits for a
+ * call of the body in progress. -ESRCH: the deputy is gone. `data` (may be NULL) is copied to the slot's data area,
+ * which the deputy has at om_home_data_address, before, and back after. */
+int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *data, uint32_t bytes, int64_t *result);
+uint64_t om_home_data_address(const om_home *home);
 int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t bytes);
 /* Tells the body's warden (OM_CONTROL_*). */
 int om_home_control(om_home *home, uint32_t what);
-/* Takes signals the deputy has queued and not yet passed on (for Return). Returns how many were written. */
+/* Takes signals the deputy has queued and the body's side has not acknowledged (for Return: the deputy is stopped).
+ * Returns how many were written. */
 int om_home_take_signals(om_home *home, struct om_signal *signals, uint32_t capacity);
 
 /* ---- the hosting side -------------------------------------------------------------------------------------------- */
@@ -98,27 +120,37 @@ int om_home_take_signals(om_home *home, struct om_signal *signals, uint32_t capa
 struct om_remote_options {
 	uint64_t key;
 	uint32_t epoch;
-	int32_t pid;       /* the remote, in the warden's pid namespace */
-	int pidfd;         /* borrowed */
-	int listener;      /* seccomp listener: the engine duplicates */
-	const char *home;  /* node id */
-	uint64_t area;     /* base of the agent area: never a valid buffer of a call */
+	int32_t pid;      /* the remote, in the warden's pid namespace */
+	int pidfd;        /* borrowed */
+	int listener;     /* seccomp listener: the engine duplicates */
+	const char *home; /* node id */
+	uint64_t area;    /* base of the agent area: never a valid buffer of a call */
+	int state_fd;     /* memfd of OM_STATE_BYTES, zeroed at first; -1: none. Not zero: the remote is taken over */
 };
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **remote);
-/* Presents the epoch at home and begins to serve. Returns when home has accepted, or -ESTALE (fenced), -EHOSTUNREACH... */
+/* Presents the epoch at home and begins to serve. Blocks until home has accepted: 0, or -ESTALE: fenced, the body does
+ * not run here. -ETIMEDOUT: not known; the epoch goes on being presented and the notifications wait: call it again. */
 int om_remote_start(om_remote *remote, uint32_t timeout_ms);
-/* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512 (ERESTARTSYS
- * and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the thread before. */
+/* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512
+ * (ERESTARTSYS and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the
+ * thread before. Blocks. A notification handed out by remote_structural is the caller's affair. -ENOTCONN: a call is in
+ * progress at home and the link is down; nothing changed. */
 int om_remote_quiesce(om_remote *remote);
 int om_remote_resume(om_remote *remote);
+/* While quiesced: the call with a timeout that was cut short and will be issued again: its number and what is left.
+ * 0: there is none, 1: there is. Said to the engine where the body goes on (om_remote_rest) before om_remote_start. */
+int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns);
+void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns);
 void om_remote_close(om_remote *remote);
-/* Answers a notification that was handed out. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE lets it run here. */
+/* Answers a notification that was handed out. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE lets it run
+ * here. */
 int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, uint32_t flags);
-/* Executes a call in the deputy on behalf of the warden, as if the body had made it: buffers are those of the body at the
- * addresses in args (marshalled by the table), or with `local` set, of the warden itself. Blocks until answered. */
+/* Executes a call in the deputy on behalf of the warden, as if the body had made it: buffers are those of the body at
+ * the addresses in args (marshalled by the table), or with `local` set, of the warden itself. Blocks until answered. */
 int om_remote_call(om_remote *remote, int32_t number, const uint64_t args[6], bool local, int64_t *result);
 /* Sends home what only its C# can do (home_structural) and waits for the reply. Returns its length. */
-int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_t bytes, void *reply, uint32_t capacity);
+int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_t bytes, void *reply,
+		  uint32_t capacity);
 
 struct om_counters {
 	uint64_t calls, bytes_out, bytes_in, refused;
