@@ -1,0 +1,148 @@
+// One cell: omcell's init, its control socket and its cgroup. Create() runs on the caller's thread and either returns a cell with a
+// blank child, or has undone everything. End() ends all that is inside and returns when nothing of it exists; a tracer of
+// a process inside must have let go before (a traced zombie keeps its pid namespace alive).
+using Microsoft.Win32.SafeHandles;
+using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Interop;
+
+namespace OpenMosix.Warden.Cell;
+
+internal sealed class CellProcess
+{
+    private const int ControlDescriptor = 3;
+    private const int SIGKILL = 9;
+    // A cell that does not answer within this is broken; it is ended and the Restore fails with its name.
+    private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
+
+    private readonly Cgroup cgroup;
+
+    private CellProcess(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, int bodyPid, SafeFileHandle bodyPidfd, Cgroup cgroup,
+        CellClock clock)
+    {
+        Control = control;
+        InitPidfd = initPidfd;
+        InitPid = initPid;
+        BodyPid = bodyPid;
+        BodyPidfd = bodyPidfd;
+        Clock = clock;
+        this.cgroup = cgroup;
+    }
+
+    internal SafeFileHandle Control { get; }
+    internal SafeFileHandle InitPidfd { get; }
+    internal int InitPid { get; }
+    /// <summary>The blank child, later the remote; in the warden's pid namespace.</summary>
+    internal int BodyPid { get; }
+    internal SafeFileHandle BodyPidfd { get; }
+    internal CellClock Clock { get; }
+    internal string CgroupName => cgroup.Name;
+
+    internal static CellProcess Create(CellOptions options, CgroupTree tree)
+    {
+        Cgroup cgroup = Cgroup.Create(tree, Cgroup.NameOf(options.Instance, options.Key), options.Limits);
+        SafeFileHandle? control = null, initPidfd = null;
+        int launcher = 0;
+        try
+        {
+            (control, SafeFileHandle theirs) = Sockets.Pair();
+            Sockets.SetReceiveTimeout(control, AnswerWithin);
+            using (theirs)
+                launcher = Spawn.WithDescriptor(options.Helper, theirs, ControlDescriptor);
+            if (launcher < 0)
+                throw new CellException($"starting {options.Helper}", -launcher);
+            Await(control, CellOperation.Unshared, out _);
+            SubordinateIds.Map(launcher, options.FirstId);
+            cgroup.Enter(launcher);
+            Send(control, CellMessages.Start(options.Limits.Cpus, options.Clock.MonotonicOffsetNs, options.Clock.BoottimeOffsetNs, options.Hostname));
+            Await(control, CellOperation.Ready, out int initPid);
+            Processes.Reap(launcher);
+            launcher = 0;
+            initPidfd = Processes.OpenPidfd(initPid) ?? throw new CellException("init of the cell has ended", 0);
+            Send(control, CellMessages.Spawn(options.InnerPid));
+            Await(control, CellOperation.Born, out int bodyPid);
+            SafeFileHandle? bodyPidfd = Processes.OpenPidfd(bodyPid);
+            // It could have died and its number been given to another process between its message and the line above.
+            if (bodyPidfd is null || !IsChildOf(bodyPid, initPid))
+                throw new CellException("the blank child has ended", 0);
+            Await(control, CellOperation.Spawned, out _);
+            Sockets.SetReceiveTimeout(control, TimeSpan.Zero);
+            return new(control, initPidfd, initPid, bodyPid, bodyPidfd, cgroup, options.Clock);
+        }
+        catch
+        {
+            control?.Dispose(); // the end of the socket is what ends omcell, whatever state it is in
+            if (launcher > 0)
+                Processes.Reap(launcher);
+            if (initPidfd is not null)
+                EndInit(initPidfd);
+            cgroup.Delete();
+            throw;
+        }
+    }
+
+    /// <summary>A cell that an earlier warden made and left in the fd store.</summary>
+    internal static CellProcess Adopt(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, SafeFileHandle bodyPidfd, int bodyPid,
+        string cgroupName, CgroupTree tree, CellClock clock) =>
+        new(control, initPidfd, initPid, bodyPid, bodyPidfd, Cgroup.Adopt(tree, cgroupName), clock);
+
+    /// <summary>Blocks until a process inside has ended; null when the cell itself has.</summary>
+    internal CellReport? NextExit()
+    {
+        Span<byte> message = stackalloc byte[CellReport.Bytes];
+        while (Sockets.Receive(Control, message, out _) == CellReport.Bytes)
+        {
+            CellReport report = CellReport.Read(message);
+            if (report.Operation == CellOperation.Exited)
+                return report;
+        }
+        return null;
+    }
+
+    /// <summary>Ends everything inside. False when the cgroup could not be removed (it is swept at the next start).</summary>
+    internal bool End()
+    {
+        EndInit(InitPidfd);
+        bool removed = cgroup.Delete();
+        InitPidfd.Dispose();
+        BodyPidfd.Dispose();
+        Control.Dispose();
+        return removed;
+    }
+
+    private static void EndInit(SafeFileHandle pidfd)
+    {
+        Processes.SendSignal(pidfd, SIGKILL);
+        Processes.WaitForEnd(pidfd);
+    }
+
+    private static bool IsChildOf(int pid, int parent)
+    {
+        try
+        {
+            return File.ReadLines($"/proc/{pid}/status").Any(line => line == $"PPid:\t{parent}");
+        }
+        catch (IOException)
+        {
+            return false;
+        }
+    }
+
+    private static void Send(SafeFileHandle control, byte[] message)
+    {
+        int result = Sockets.Send(control, message);
+        if (result < 0)
+            throw new CellException("telling the cell", -result);
+    }
+
+    private static void Await(SafeFileHandle control, CellOperation expected, out int senderPid)
+    {
+        Span<byte> message = stackalloc byte[CellReport.Bytes];
+        int got = Sockets.Receive(control, message, out Sockets.Credentials sender);
+        if (got != CellReport.Bytes)
+            throw new CellException($"waiting for {expected}", got < 0 ? -got : 0);
+        CellReport report = CellReport.Read(message);
+        if (report.Operation != expected || report.Error != 0)
+            throw new CellException(report.Where.Length > 0 ? report.Where : $"{report.Operation} instead of {expected}", report.Error);
+        senderPid = sender.pid;
+    }
+}
