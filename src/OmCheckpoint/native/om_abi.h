@@ -28,6 +28,23 @@
 #define OM_AREA_BLOCK_BYTES  0x20000u
 #define OM_AREA_ARENA_OFFSET 0x24000u
 
+/*
+ * Inside the block. A batch does not touch what a parked deputy stands on.
+ *
+ *   + 0x00000   batch    struct om_batch and its calls
+ *   + 0x08000   data     what the calls point at
+ *   + 0x18000   stack of a batch, grows down from 0x1a000
+ *   + 0x1a000   stack of the deputy, grows down from 0x1f000
+ *   + 0x1f000   where FS of a deputy points (its own TLS belongs to the body)
+ */
+#define OM_BLOCK_BATCH_OFFSET 0x00000u
+#define OM_BLOCK_BATCH_BYTES  0x08000u
+#define OM_BLOCK_DATA_OFFSET  0x08000u
+#define OM_BLOCK_DATA_BYTES   0x10000u
+#define OM_BLOCK_BATCH_STACK  0x1a000u
+#define OM_BLOCK_DEPUTY_STACK 0x1f000u
+#define OM_BLOCK_DEPUTY_TLS   0x1f000u
+
 #define OM_SLOT_HEADER_BYTES 0x02000u
 #define OM_SLOT_DATA_BYTES   0x110000u /* 1 MiB of call data and 64 KiB for what describes it */
 #define OM_SLOT_BYTES        (OM_SLOT_HEADER_BYTES + OM_SLOT_DATA_BYTES)
