@@ -1,0 +1,21 @@
+using OpenMosix.Checkpoint.Tracing;
+
+namespace OpenMosix.Checkpoint.Freeze;
+
+/// <summary>How to freeze. The defaults are for a native process at home.</summary>
+public sealed record FreezeOptions
+{
+    /// <summary>How long the thread may take to stop (a sleep in a device driver, a vfork parent) before it is left alone again.</summary>
+    public TimeSpan Timeout { get; init; } = TimeSpan.FromSeconds(5);
+
+    /// <summary>Where the agent already lies (a remote or a deputy); null: a native process, the agent is brought in when needed
+    /// and taken out by Thaw.</summary>
+    public RemoteAddress? AgentArea { get; init; }
+
+    /// <summary>The process runs under a filter of ours: it is suspended while the process is frozen.</summary>
+    public bool SuspendSeccomp { get; init; }
+
+    /// <summary>Called when PTRACE_INTERRUPT has been sent, before the stop is waited for: a remote's pending notification is
+    /// answered with -ERESTARTSYS here (KERNEL.md 21). On the tracer's thread.</summary>
+    public Action? Interrupted { get; init; }
+}

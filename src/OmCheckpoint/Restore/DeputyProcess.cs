@@ -1,0 +1,19 @@
+using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint.Tracing;
+
+namespace OpenMosix.Checkpoint.Restore;
+
+/// <summary>A range of the skeleton to be dropped after Commit by madvise(Address, Bytes, Advice).</summary>
+public readonly record struct DropRange(RemoteAddress Address, ulong Bytes, int Advice);
+
+/// <summary>What Deputize left: the deputy runs, detached.</summary>
+public sealed record DeputyProcess(
+    int Pid,
+    RemoteAddress AgentArea,
+    RemoteAddress ArenaAddress,
+    SafeFileHandle Arena,
+    IReadOnlyList<DropRange> Drop) : IDisposable
+{
+    /// <summary>Closes our end of the arena only.</summary>
+    public void Dispose() => Arena.Dispose();
+}
