@@ -1,0 +1,9 @@
+namespace OpenMosix.Grpc;
+
+public enum MethodKind
+{
+    Unary,
+    ClientStreaming,
+    ServerStreaming,
+    Duplex,
+}
