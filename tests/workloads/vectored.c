@@ -29,7 +29,7 @@ static void one_round(int fd, uint64_t seed)
 	CHECK(preadv2(fd, in, 2, -1, 0) >= 0 && lseek(fd, 0, SEEK_CUR) >= here);
 	CHECK(writev(fd, out, 0) == 0);
 	CHECK_ERRNO(writev(fd, out, IOV_MAX + 1), EINVAL);
-	CHECK_ERRNO(preadv2(fd, in, 1, 0, 0x40000000), EOPNOTSUPP);
+	CHECK_ERRNO(preadv2(fd, in + 1, 3, 0, 0x40000000), EOPNOTSUPP);
 	struct iovec negative = {wrote, (size_t)-1};
 	CHECK_ERRNO(writev(fd, &negative, 1), EINVAL);
 	CHECK_ERRNO(readv(fd, (struct iovec *)8, 1), EFAULT);
