@@ -9,34 +9,34 @@ public sealed class ProcessWatch : IDisposable
 {
     private const ulong StopId = 0;
 
-    private readonly Epoll epoll = Epoll.Create();
-    private readonly EventFd stop = EventFd.Create();
-    private readonly ConcurrentDictionary<ulong, Action> ended = new();
-    private readonly Thread thread;
-    private ulong lastId = StopId;
+    private readonly Epoll _epoll = Epoll.Create();
+    private readonly EventFd _stop = EventFd.Create();
+    private readonly ConcurrentDictionary<ulong, Action> _ended = new();
+    private readonly Thread _thread;
+    private ulong _lastId = StopId;
 
     public ProcessWatch()
     {
-        epoll.Add(stop, Epoll.EPOLLIN, StopId);
-        thread = new Thread(Run) { IsBackground = true, Name = "process-watch" };
-        thread.Start();
+        _epoll.Add(_stop, Epoll.EPOLLIN, StopId);
+        _thread = new Thread(Run) { IsBackground = true, Name = "process-watch" };
+        _thread.Start();
     }
 
     /// <summary>The pidfd stays the caller's, who closes it only after the callback or to stop watching.</summary>
     public void Watch(Pidfd process, Action onEnded)
     {
-        var id = Interlocked.Increment(ref lastId);
-        ended[id] = onEnded;
+        var id = Interlocked.Increment(ref _lastId);
+        _ended[id] = onEnded;
         // One shot: an ended process stays readable until its pidfd is closed, and would wake us again and again.
-        epoll.Add(process, Epoll.EPOLLIN | Epoll.EPOLLONESHOT, id);
+        _epoll.Add(process, Epoll.EPOLLIN | Epoll.EPOLLONESHOT, id);
     }
 
     public void Dispose()
     {
-        stop.Ring();
-        thread.Join();
-        epoll.Dispose();
-        stop.Dispose();
+        _stop.Ring();
+        _thread.Join();
+        _epoll.Dispose();
+        _stop.Dispose();
     }
 
     private void Run()
@@ -44,14 +44,14 @@ public sealed class ProcessWatch : IDisposable
         Span<Epoll.epoll_event> events = stackalloc Epoll.epoll_event[64];
         while (true)
         {
-            var count = epoll.Wait(events);
+            var count = _epoll.Wait(events);
             for (var i = 0; i < count; i++)
             {
                 if (events[i].data == StopId)
                 {
                     return;
                 }
-                if (ended.TryRemove(events[i].data, out var callback))
+                if (_ended.TryRemove(events[i].data, out var callback))
                 {
                     callback();
                 }
