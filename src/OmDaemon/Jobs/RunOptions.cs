@@ -54,6 +54,6 @@ internal sealed record RunOptions(int Command, bool Stay)
     }
 
     public static RunReply.Exit Wrong(string name, string message, bool json) => new(OwnFailure, Error: json
-        ? $$"""{"error":{"name":"{{name}}","message":"{{JsonEncodedText.Encode(message)}}"}}""" + "\n"
+        ? $$$"""{"error":{"name":"{{{name}}}","message":"{{{JsonEncodedText.Encode(message)}}}"}}""" + "\n"
         : $"omrun: {message}; `omrun --help` tells more\n");
 }
