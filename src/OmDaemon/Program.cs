@@ -1,6 +1,7 @@
 using OpenMosix.Daemon.Hosting;
 
-switch (OptionsReader.Read(args, Environment.GetEnvironmentVariable))
+OptionsResult read() => OptionsReader.Read(args, Environment.GetEnvironmentVariable);
+switch (read())
 {
     case OptionsResult.Print print:
         Console.Out.WriteLine(print.Text);
@@ -10,7 +11,7 @@ switch (OptionsReader.Read(args, Environment.GetEnvironmentVariable))
             Console.Error.WriteLine($"openmosixd: {error}");
         return ExitStatus.Usage;
     case OptionsResult.Good good:
-        return await DaemonApplication.RunAsync(good.Options).ConfigureAwait(false);
+        return await DaemonApplication.RunAsync(good.Options, read).ConfigureAwait(false);
     default:
         return ExitStatus.Failed;
 }

@@ -1,8 +1,9 @@
-// Builds and runs the daemon: one container; Kestrel on the Unix socket for tools. Nodes are served by Cluster/NodeServer, which
-// exists only while this node has a certificate. Each folder adds its services and maps its gRPC services by one call here.
+// Builds and runs the daemon: one container, one Kestrel with two doors — the Unix socket for tools, mutual TLS for nodes (Surface).
+// Each folder adds its services and maps its gRPC services by one call here.
+using System.Net;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
+using Microsoft.AspNetCore.Routing;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenMosix.Daemon.Balancing;
@@ -12,12 +13,13 @@ using OpenMosix.Daemon.Jobs;
 using OpenMosix.Daemon.Migration;
 using OpenMosix.Daemon.Ship;
 using OpenMosix.Daemon.Warden;
+using OpenMosix.Grpc;
 
 namespace OpenMosix.Daemon.Hosting;
 
 public static class DaemonApplication
 {
-    public static async Task<int> RunAsync(DaemonOptions options)
+    public static async Task<int> RunAsync(DaemonOptions options, Func<OptionsResult> reread)
     {
         RunDirectory run;
         switch (RunDirectory.Take(options))
@@ -37,7 +39,7 @@ public static class DaemonApplication
 
         using (run)
         {
-            WebApplication application = Build(options);
+            WebApplication application = Build(options, reread);
             await using (application.ConfigureAwait(false))
             {
                 await application.RunAsync().ConfigureAwait(false);
@@ -47,17 +49,20 @@ public static class DaemonApplication
     }
 
     /// <summary>The whole daemon, not started. The caller holds the run directory (tests: one that nobody else uses).</summary>
-    public static WebApplication Build(DaemonOptions options)
+    /// <param name="reread">Reads the options again, for SIGHUP.</param>
+    public static WebApplication Build(DaemonOptions options, Func<OptionsResult> reread)
     {
         // The empty builder reads no appsettings.json and watches no file.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "openmosixd" });
         builder.WebHost.UseKestrelCore();
-        builder.WebHost.ConfigureKestrel(kestrel => ConfigureControlSocket(kestrel, options));
+        var doors = new GrpcServerOptions { UnixSocketPath = options.ControlSocket };
+        doors.TlsEndPoints.Add(new IPEndPoint(options.ListenAddress, options.DaemonPort));
+        builder.ConfigureOpenMosixKestrel(doors);
 
         builder.Services
-            .AddRouting()
+            .AddRoutingCore()
             .AddSingleton(options)
-            .AddSingleton(TimeProvider.System)
+            .AddSingleton(new OptionsReload(options, reread))
             .AddHosting(options)
             .AddCluster()
             .AddControl()
@@ -68,19 +73,17 @@ public static class DaemonApplication
             .AddBalancing();
 
         WebApplication application = builder.Build();
-        application.UseRouting();
-        application.MapControl();
-        return application;
-    }
+        var identity = application.Services.GetRequiredService<IClusterIdentity>();
+        doors.Identity = () => identity.Current?.Tls;
 
-    private static void ConfigureControlSocket(KestrelServerOptions kestrel, DaemonOptions options)
-    {
-        kestrel.AddServerHeader = false;
-        File.Delete(options.ControlSocket); // a stale one: whoever calls holds the run directory
-        kestrel.ListenUnixSocket(options.ControlSocket, listen =>
-        {
-            listen.Protocols = HttpProtocols.Http2;
-            listen.Use(Caller.Attach);
-        });
+        application.UseRouting();
+        application.Use(Surfaces.KeepApart);
+        application.For(Surface.Tools).MapControl();
+        RouteGroupBuilder nodes = application.For(Surface.Nodes);
+        nodes.MapCluster();
+        nodes.MapMigration();
+        nodes.MapShip();
+        application.MapGrpcStandardServices();
+        return application;
     }
 }

@@ -1,6 +1,7 @@
 // What the daemon is told: defaults, then openmosixd.conf, then the environment, then the command line; the last one wins.
 // Immutable. A key and its meaning are declared once, in OptionKeys.
 using System.Net;
+using System.Net.Sockets;
 using Microsoft.Extensions.Logging;
 
 namespace OpenMosix.Daemon.Hosting;
@@ -18,7 +19,7 @@ public sealed record DaemonOptions
     public string Node { get; init; } = Dns.GetHostName();
 
     /// <summary>Where the daemon's and the warden's ports are bound.</summary>
-    public IPAddress ListenAddress { get; init; } = IPAddress.IPv6Any;
+    public IPAddress ListenAddress { get; init; } = Socket.OSSupportsIPv6 ? IPAddress.IPv6Any : IPAddress.Any;
 
     /// <summary>What other nodes are told to dial; null: the address this node is seen to use towards them.</summary>
     public IPAddress? Address { get; init; }

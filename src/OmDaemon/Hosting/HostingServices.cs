@@ -11,6 +11,7 @@ public static class HostingServices
     {
         services.Configure<ConsoleLifetimeOptions>(lifetime => lifetime.SuppressStatusMessages = true);
         services.AddLogging(logging => AddDaemonLog(logging, options));
+        services.AddSingleton(new SystemdNotifier(Environment.GetEnvironmentVariable));
         services.AddHostedService<Lifecycle>();
         return services;
     }

@@ -4,8 +4,5 @@ namespace OpenMosix.Daemon.Jobs;
 
 public static class JobsServices
 {
-    public static IServiceCollection AddJobs(this IServiceCollection services) => services
-        .AddSingleton<JobStore>()
-        .AddSingleton<JobRegistry>()
-        .AddHostedService<RunListener>();
+    public static IServiceCollection AddJobs(this IServiceCollection services) => services;
 }

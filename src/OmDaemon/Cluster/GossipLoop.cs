@@ -1,0 +1,101 @@
+// Once a second, while there is a cluster: measure this node, then exchange what is known with a few nodes, all at once. A round ends
+// within its second; who has not answered by then has not answered. Its channels are its own: one that failed is thrown
+// away, so that a node which was cut off is reached again at once and not when TCP's retransmission timer feels like it.
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using OpenMosix.Daemon.Hosting;
+using OpenMosix.Grpc;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Cluster;
+
+internal sealed partial class GossipLoop(
+    ClusterView view, IClusterIdentity identity, OptionsReload options, TimeProvider time, ILogger<GossipLoop> log) : BackgroundService
+{
+    public static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
+    private const int Fanout = 2;
+    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(900);
+
+    private readonly ConcurrentDictionary<string, (IGrpcChannel Channel, NodeIdentity Identity)> _channels = new(StringComparer.Ordinal);
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        using var timer = new PeriodicTimer(Period, time);
+        try
+        {
+            do
+            {
+                view.MeasureSelf();
+                if (identity.Current is { } current)
+                    await RoundAsync(current, stoppingToken).ConfigureAwait(false);
+            }
+            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
+        }
+        catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
+        {
+        }
+        finally
+        {
+            foreach (string target in _channels.Keys)
+                Forget(target);
+        }
+    }
+
+    private async Task RoundAsync(NodeIdentity current, CancellationToken stopping)
+    {
+        GossipMessage message = view.Membership.Message();
+        var exchanges = new List<Task>();
+        foreach (NodeInfo peer in view.Membership.ChoosePeers(Fanout))
+            exchanges.Add(ExchangeAsync(peer.Node, new NodeAddress(peer.Address, (int)peer.DaemonPort), peer.Node, current, message, stopping));
+        if (!view.Nodes.Any(n => n.Alive && n.Info.Node != view.Self.Node))
+        {
+            foreach (string seed in options.Current.Seeds.Take(Fanout * 2))
+            {
+                if (NodeAddress.TryParse(seed, DaemonOptions.DefaultDaemonPort, out NodeAddress? address))
+                    exchanges.Add(ExchangeAsync(seed, address, null, current, message, stopping));
+            }
+        }
+        await Task.WhenAll(exchanges).ConfigureAwait(false);
+    }
+
+    private async Task ExchangeAsync(
+        string target, NodeAddress address, string? node, NodeIdentity current, GossipMessage message, CancellationToken stopping)
+    {
+        string key = $"{target} {address}";
+        (IGrpcChannel channel, NodeIdentity madeWith) = _channels.GetOrAdd(key, _ => (Dial(address, node, current), current));
+        if (!ReferenceEquals(madeWith, current))
+        {
+            Forget(key);
+            (channel, _) = _channels.GetOrAdd(key, _ => (Dial(address, node, current), current));
+        }
+        try
+        {
+            GossipMessage answer = await channel.CallAsync(ClusterMethods.Gossip, message, s_patience, stopping).ConfigureAwait(false);
+            if (node is null || answer.From == node)
+                view.Merge(answer.Nodes);
+        }
+        catch (RpcException e)
+        {
+            Forget(key);
+            LogNoAnswer(target, address, e.Status.Detail);
+            if (node is not null)
+                view.ProbeFailed(node);
+        }
+        catch (OperationCanceledException) when (stopping.IsCancellationRequested)
+        {
+        }
+    }
+
+    private static GrpcChannel Dial(NodeAddress address, string? node, NodeIdentity current) =>
+        GrpcChannel.ForTls(address.Host, address.Port, new TlsTarget { Identity = current.Tls, ExpectedNode = node });
+
+    private void Forget(string key)
+    {
+        if (_channels.TryRemove(key, out (IGrpcChannel Channel, NodeIdentity) gone))
+            gone.Channel.Dispose();
+    }
+
+    [LoggerMessage(220, LogLevel.Debug, "no answer from {Target} at {Address}: {Why}")]
+    private partial void LogNoAnswer(string target, NodeAddress address, string why);
+}

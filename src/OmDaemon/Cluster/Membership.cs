@@ -1,0 +1,211 @@
+// Who is in the cluster, as far as this node can tell: the state behind the gossip, without network or timers. Each node counts its own
+// (incarnation, sequence) up; anyone may pass the newest on, with its age. A node nobody has heard of for a while is suspected: it is dialled
+// directly, and called dead when that fails too. So a big cluster, in which news travels slowly, declares nobody dead by mistake.
+// Thread-safe (one lock, no I/O below it). NodeInfo objects in here are never modified, only replaced.
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Cluster;
+
+internal sealed class Membership
+{
+    public static readonly TimeSpan SuspectAfter = TimeSpan.FromSeconds(3);
+    public static readonly TimeSpan DeadAfter = TimeSpan.FromSeconds(6);
+
+    /// <summary>Most entries of one message: what bounds a node's cost, however large the cluster is.</summary>
+    public const int MostPerMessage = 48;
+
+    private readonly Lock _lock = new();
+    private readonly Dictionary<string, Member> _members = new(StringComparer.Ordinal);
+    private readonly TimeProvider _time;
+    private readonly Random _random;
+    private NodeInfo _self;
+
+    public Membership(NodeInfo self, TimeProvider time, Random random)
+    {
+        _self = self;
+        _time = time;
+        _random = random;
+    }
+
+    public NodeInfo Self
+    {
+        get
+        {
+            lock (_lock)
+                return _self;
+        }
+    }
+
+    /// <summary>Changes what this node says of itself; counts the sequence up.</summary>
+    public NodeInfo UpdateSelf(Action<NodeInfo> change)
+    {
+        lock (_lock)
+        {
+            NodeInfo next = _self.Clone();
+            change(next);
+            next.Sequence++;
+            return _self = next;
+        }
+    }
+
+    /// <summary>Nodes known from an earlier life: down until heard of.</summary>
+    public void Remember(IEnumerable<NodeInfo> nodes)
+    {
+        lock (_lock)
+        {
+            foreach (NodeInfo info in nodes)
+            {
+                if (info.Node != _self.Node && NodeInfoRules.Fault(info) is null)
+                    _members.TryAdd(info.Node, new Member(info) { HeardAt = _time.GetTimestamp(), Alive = false });
+            }
+        }
+    }
+
+    /// <summary>Takes in what a peer said. Returns the nodes that are new, came back, or moved to another address.</summary>
+    public IReadOnlyList<NodeStatus> Merge(IEnumerable<NodeInfo> nodes)
+    {
+        var changed = new List<NodeStatus>();
+        lock (_lock)
+        {
+            foreach (NodeInfo said in nodes.Take(MostPerMessage * 2))
+            {
+                if (NodeInfoRules.Fault(said) is not null)
+                    continue;
+                if (said.Node == _self.Node)
+                    Refute(said);
+                else if (MergeOne(said) is { } member)
+                    changed.Add(Status(member));
+            }
+        }
+        return changed;
+    }
+
+    /// <summary>A direct dial failed. Returns the node if that makes it dead.</summary>
+    public NodeStatus? ProbeFailed(string node)
+    {
+        lock (_lock)
+        {
+            if (!_members.TryGetValue(node, out Member? member) || !member.Alive || Silence(member) < DeadAfter)
+                return null;
+            member.Alive = false;
+            return Status(member);
+        }
+    }
+
+    /// <summary>Whom to gossip with now: up to `fanout` live nodes at random, one suspect, one that is down (it may be back).</summary>
+    public IReadOnlyList<NodeInfo> ChoosePeers(int fanout)
+    {
+        lock (_lock)
+        {
+            var chosen = new List<NodeInfo>();
+            Member[] live = [.. _members.Values.Where(m => m.Alive && Silence(m) < SuspectAfter)];
+            _random.Shuffle(live);
+            chosen.AddRange(live.Take(fanout).Select(m => m.Info));
+            PickOne(m => m.Alive && Silence(m) >= SuspectAfter, chosen);
+            PickOne(m => !m.Alive, chosen);
+            return chosen;
+        }
+    }
+
+    /// <summary>This node, the entries heard of last (news), and others at random, within the bound.</summary>
+    public GossipMessage Message()
+    {
+        lock (_lock)
+        {
+            var message = new GossipMessage { From = _self.Node };
+            message.Nodes.Add(_self);
+            Member[] members = [.. _members.Values];
+            if (members.Length >= MostPerMessage)
+            {
+                _random.Shuffle(members);
+                int news = MostPerMessage / 2;
+                members = [.. members.Take(MostPerMessage - 1 - news), .. members.Skip(MostPerMessage - 1 - news).OrderByDescending(m => m.HeardAt).Take(news)];
+            }
+            foreach (Member member in members)
+            {
+                NodeInfo aged = member.Info.Clone();
+                aged.SilentMs = (uint)Math.Min(Silence(member).TotalMilliseconds, uint.MaxValue);
+                message.Nodes.Add(aged);
+            }
+            return message;
+        }
+    }
+
+    public IReadOnlyList<NodeStatus> Snapshot()
+    {
+        lock (_lock)
+        {
+            return [.. _members.Values.Select(Status).Append(new NodeStatus { Info = _self, Alive = true }).OrderBy(s => s.Info.Node, StringComparer.Ordinal)];
+        }
+    }
+
+    public NodeStatus? Find(string node)
+    {
+        lock (_lock)
+        {
+            if (node == _self.Node)
+                return new NodeStatus { Info = _self, Alive = true };
+            return _members.TryGetValue(node, out Member? member) ? Status(member) : null;
+        }
+    }
+
+    // Somebody remembers a later life of this node than ours: the clock went back, or the node lies. Ours must win.
+    private void Refute(NodeInfo said)
+    {
+        if (said.Incarnation <= _self.Incarnation)
+            return;
+        NodeInfo next = _self.Clone();
+        next.Incarnation = said.Incarnation == ulong.MaxValue ? said.Incarnation : said.Incarnation + 1;
+        next.Sequence++;
+        _self = next;
+    }
+
+    private Member? MergeOne(NodeInfo said)
+    {
+        long heardAt = _time.GetTimestamp() - (long)(said.SilentMs / 1000.0 * _time.TimestampFrequency);
+        NodeInfo kept = said;
+        if (said.SilentMs != 0)
+        {
+            kept = said.Clone();
+            kept.SilentMs = 0;
+        }
+        if (!_members.TryGetValue(said.Node, out Member? member))
+        {
+            if (_members.Count >= NodeInfoRules.MostNodes)
+                return null;
+            member = new Member(kept) { HeardAt = heardAt };
+            member.Alive = Silence(member) < DeadAfter;
+            _members.Add(said.Node, member);
+            return member;
+        }
+        if (!NodeInfoRules.IsNewer(said, member.Info))
+            return null;
+
+        bool moved = said.Address != member.Info.Address || said.DaemonPort != member.Info.DaemonPort || said.LinkPort != member.Info.LinkPort;
+        member.Info = kept;
+        member.HeardAt = Math.Max(member.HeardAt, heardAt);
+        bool back = !member.Alive && Silence(member) < DeadAfter;
+        if (back)
+            member.Alive = true;
+        return back || moved ? member : null;
+    }
+
+    private void PickOne(Func<Member, bool> which, List<NodeInfo> chosen)
+    {
+        Member[] candidates = [.. _members.Values.Where(which)];
+        if (candidates.Length > 0)
+            chosen.Add(candidates[_random.Next(candidates.Length)].Info);
+    }
+
+    private TimeSpan Silence(Member member) => _time.GetElapsedTime(member.HeardAt);
+
+    private NodeStatus Status(Member member) =>
+        new() { Info = member.Info, Alive = member.Alive, SilentMs = (ulong)Math.Max(0, Silence(member).TotalMilliseconds) };
+
+    private sealed class Member(NodeInfo info)
+    {
+        public NodeInfo Info { get; set; } = info;
+        public long HeardAt { get; set; }
+        public bool Alive { get; set; }
+    }
+}
