@@ -23,6 +23,7 @@ public static class GrpcHosting
     /// </summary>
     public static WebApplicationBuilder ConfigureOpenMosixKestrel(this WebApplicationBuilder builder, GrpcServerOptions options)
     {
+        builder.Services.AddRouting();
         builder.Services.TryAddSingleton(TimeProvider.System);
         builder.Services.AddSingleton(options);
         builder.Services.AddSingleton<CallPipeline>();
@@ -30,7 +31,8 @@ public static class GrpcHosting
         builder.Services.AddSingleton<TlsConnections>();
         builder.Services.Replace(ServiceDescriptor.Singleton<IMemoryPoolFactory<byte>, PinnedBlockPoolFactory>());
         builder.Services.Configure<SocketTransportOptions>(transport => Sockets(transport, options));
-        // The slim builder leaves TLS out until it is asked for.
+        // Neither the empty builder (no Kestrel) nor the slim one (no TLS) is enough by itself.
+        builder.WebHost.UseKestrelCore();
         builder.WebHost.UseKestrelHttpsConfiguration();
         builder.WebHost.ConfigureKestrel(kestrel => Listen(kestrel, options));
         return builder;

@@ -3,10 +3,10 @@ using Microsoft.AspNetCore.Connections;
 
 namespace OpenMosix.Grpc.Server;
 
-/// <summary>One pool for all of Kestrel, in place of one with 4 KiB blocks per listener.</summary>
+/// <summary>One pool for all servers of the process, in place of one with 4 KiB blocks per listener.</summary>
 internal sealed class PinnedBlockPoolFactory : IMemoryPoolFactory<byte>
 {
-    private readonly PinnedBlockPool _pool = new();
+    private static readonly PinnedBlockPool Pool = new();
 
-    public MemoryPool<byte> Create(MemoryPoolOptions? options = null) => _pool;
+    public MemoryPool<byte> Create(MemoryPoolOptions? options = null) => Pool;
 }
