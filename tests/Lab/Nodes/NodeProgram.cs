@@ -1,0 +1,33 @@
+using System.Diagnostics;
+using OpenMosix.Lab.State;
+
+namespace OpenMosix.Lab.Nodes;
+
+/// <summary>How a program is run inside a node: by omlab-enter, which is then that program to its caller.</summary>
+internal static class NodeProgram
+{
+    internal static string[] EnterArguments(LabRecord lab, string node, string tty, string? user, IEnumerable<string> command) =>
+    [
+        "--control", new LabPaths(lab.Name).Control(node), "--path", Installation.Bin, "--tty", tty,
+        .. lab.Cgroups.SelectMany(directory => (string[])["--cgroup", Path.Combine(directory, node, directory == lab.Unified ? "session" : "")]),
+        .. user is null ? Array.Empty<string>() : ["--user", user],
+        "--", .. command,
+    ];
+
+    /// <returns>What it wrote to stdout.</returns>
+    internal static string Run(LabRecord lab, string node, params IReadOnlyList<string> command)
+    {
+        var start = new ProcessStartInfo(Installation.Enter, EnterArguments(lab, node, "no", null, command))
+        {
+            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+        };
+        using var process = Process.Start(start)!;
+        process.StandardInput.Close();
+        var error = process.StandardError.ReadToEndAsync();
+        var output = process.StandardOutput.ReadToEnd();
+        process.WaitForExit();
+        return process.ExitCode == 0
+            ? output
+            : throw new LabException($"{node}: {string.Join(' ', command)}: status {process.ExitCode}: {error.Result.Trim()} {output.Trim()}\n{NodeLogs.Tail(new LabPaths(lab.Name), node)}");
+    }
+}

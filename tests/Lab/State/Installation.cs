@@ -1,0 +1,24 @@
+namespace OpenMosix.Lab.State;
+
+/// <summary>Where the programs are: beside omlab when installed, in out/bin and out/lib of a build.</summary>
+public static class Installation
+{
+    private static readonly Lazy<string> Prefix = new(FindPrefix);
+
+    public static string Bin => Path.Combine(Prefix.Value, "bin");
+    public static string Init => Path.Combine(Prefix.Value, "lib", "omlab-init");
+    public static string Enter => Path.Combine(Prefix.Value, "lib", "omlab-enter");
+
+    private static string FindPrefix()
+    {
+        for (var directory = new DirectoryInfo(AppContext.BaseDirectory); directory is not null; directory = directory.Parent)
+        {
+            if (File.Exists(Path.Combine(directory.FullName, "lib", "omlab-init")))
+            {
+                return directory.FullName;
+            }
+        }
+
+        throw new LabException($"lib/omlab-init is not above {AppContext.BaseDirectory}: run make");
+    }
+}
