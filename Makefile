@@ -20,7 +20,7 @@ NATIVE := src/OmCheckpoint/native
 # Each part of the native code says in its own file how it is built and adds to NATIVE_TARGETS (and to NATIVE_TESTS).
 NATIVE_TARGETS :=
 NATIVE_TESTS :=
-include $(wildcard $(NATIVE)/*/module.mk) $(wildcard src/OmTools/*/module.mk) $(wildcard tests/*/module.mk)
+include $(wildcard src/*/module.mk) $(wildcard $(NATIVE)/*/module.mk) $(wildcard src/OmTools/*/module.mk) $(wildcard tests/*/module.mk)
 
 APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab
 

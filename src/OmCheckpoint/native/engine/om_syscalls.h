@@ -9,6 +9,7 @@
 
 #include <stdint.h>
 #include <stddef.h>
+#include <stdbool.h>
 
 enum om_side {
 	OM_SIDE_UNKNOWN = 0, /* not in the table: refused with ENOSYS */
@@ -29,16 +30,59 @@ enum om_side {
 #define OM_TIMEOUT_TIMESPEC 2u /* the argument points to a relative struct timespec, NULL: for ever */
 #define OM_TIMEOUT_TIMEVAL  3u
 
-/* One argument. How the numbers are used: om_argument.c. */
-struct om_argument {
-	uint8_t kind;      /* enum om_argument_kind */
-	uint8_t flags;     /* OM_ARGUMENT_* */
-	uint8_t size_kind; /* enum om_size_kind */
-	uint8_t size_argument;
-	uint32_t size; /* bytes, or bytes an element */
-	uint32_t base; /* added to it */
-	uint32_t cut;  /* OUT: bytes for each 1 the call returned; 0: all of it */
+enum om_argument_kind {
+	OM_ARGUMENT_VALUE,
+	OM_ARGUMENT_POSITION, /* a file offset: moves with the pieces */
+	OM_ARGUMENT_MEMORY,
+	OM_ARGUMENT_STRING, /* at most `size` bytes, the NUL among them */
+	OM_ARGUMENT_BULK,   /* file data: goes in pieces */
+	OM_ARGUMENT_IOV,
+	OM_ARGUMENT_MSG,
+	OM_ARGUMENT_MMSG,
+	OM_ARGUMENT_SIGMASK,   /* applied by the engine, never sent */
+	OM_ARGUMENT_SIGMASK6,  /* pselect6's { address, size } */
+	OM_ARGUMENT_REFERENCE, /* a structure with one pointer in it: om_references[size] */
+	OM_ARGUMENT_BAD,       /* sent as OM_BAD_ADDRESS unless it is NULL */
+	OM_ARGUMENT_OPAQUE,    /* not forwarded */
 };
+
+enum om_size_kind {
+	OM_SIZE_FIXED,      /* size */
+	OM_SIZE_ARGUMENT32, /* base + size * the low 32 bits of an argument */
+	OM_SIZE_ARGUMENT64,
+	OM_SIZE_BEHIND, /* ... the 32 bits that an argument points to */
+	OM_SIZE_SELF16, /* ... the count inside the memory itself, at offset size_argument */
+	OM_SIZE_SELF32,
+	OM_SIZE_SELF64,
+	OM_SIZE_CAPABILITY, /* size * 1 or 2, by the version behind argument 0 */
+	OM_SIZE_IOCTL,      /* _IOC_SIZE of the argument */
+	OM_SIZE_FDSET,      /* an fd_set of that many bits */
+};
+
+enum om_cut_kind {
+	OM_CUT_WHOLE,
+	OM_CUT_RETURNED, /* base + cut_scale * what the call returned */
+	OM_CUT_LENGTH,   /* what stands behind size_argument afterwards */
+	OM_CUT_POSITIVE, /* nothing unless the call returned more than 0 */
+};
+
+#define OM_ARGUMENT_IN     1u
+#define OM_ARGUMENT_OUT    2u
+#define OM_ARGUMENT_BEST   4u /* what cannot be read is sent as zeros */
+#define OM_ARGUMENT_ALWAYS 8u /* written back when the call fails, too */
+
+struct om_argument {
+	uint8_t kind;  /* enum om_argument_kind */
+	uint8_t flags; /* OM_ARGUMENT_* */
+	uint8_t size_kind;
+	uint8_t size_argument;
+	uint8_t cut_kind;
+	uint8_t cut_scale;
+	uint16_t base;
+	uint32_t size;
+};
+
+#define OM_NO_ARGUMENT 255u
 
 struct om_syscall {
 	const char *name; /* "read"; of a variant "fcntl F_GETLK" */
@@ -50,9 +94,9 @@ struct om_syscall {
 	uint8_t timeout_kind; /* OM_TIMEOUT_* */
 	uint8_t timeout_argument;
 	uint8_t argument_count;
-	uint8_t reserved;
-	uint16_t first_argument; /* in om_arguments[] */
-	uint16_t first_variant;  /* in om_variants[] */
+	uint8_t socket_argument; /* data of a socket, MSG_ flags in this argument; or OM_NO_ARGUMENT */
+	uint16_t first_argument; /* of om_syscall_arguments */
+	uint16_t first_variant;
 	uint16_t variant_count;
 };
 
@@ -62,6 +106,8 @@ const struct om_syscall *om_syscall_of(int64_t number, const uint64_t args[6]);
 /* The entry of the number alone. */
 const struct om_syscall *om_syscall_entry(int64_t number);
 extern const unsigned int om_syscall_numbers; /* one more than the greatest number known */
+/* argument_count of them. */
+const struct om_argument *om_syscall_arguments(const struct om_syscall *syscall);
 
 /*
  * The seccomp filter of a remote comes from the same table: `#include "om_syscall_filter.inc"` (in out/gen, on the
