@@ -1,1 +1,3 @@
-return 0;
+using OpenMosix.Tools.Ctl;
+
+return await OmCtl.RunAsync(args).ConfigureAwait(false);
