@@ -16,25 +16,22 @@ namespace OpenMosix.Grpc;
 public sealed class GrpcChannel : IGrpcChannel
 {
     private readonly HttpMessageInvoker _http;
+    // Raw streams have connections of their own: no gossip waits behind a gigabyte of pages, and TLS is spread over cores.
+    private readonly Lazy<HttpMessageInvoker>[] _bulk;
     private readonly Uri _address;
     private readonly TimeProvider _time;
+    private uint _nextBulk;
 
-    private GrpcChannel(SocketsHttpHandler handler, Uri address, TimeProvider? time)
+    private GrpcChannel(Func<SocketsHttpHandler> handler, Uri address, TimeProvider? time)
     {
-        handler.UseProxy = false;
-        handler.UseCookies = false;
-        handler.AllowAutoRedirect = false;
-        handler.AutomaticDecompression = DecompressionMethods.None;
-        handler.ConnectTimeout = TimeSpan.FromSeconds(10);
-        handler.PooledConnectionIdleTimeout = TimeSpan.FromMinutes(2);
-        // A peer that has vanished without a word: its calls fail within a quarter of a minute; idle connections cost nothing.
-        handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
-        handler.KeepAlivePingDelay = TimeSpan.FromSeconds(10);
-        handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(5);
-        _http = new HttpMessageInvoker(handler);
+        _http = Invoker(handler());
+        _bulk = [.. Enumerable.Range(0, BulkConnections).Select(_ => new Lazy<HttpMessageInvoker>(() => Invoker(handler())))];
         _address = address;
         _time = time ?? TimeProvider.System;
     }
+
+    /// <summary>So many raw streams of one channel go over different connections.</summary>
+    public static int BulkConnections { get; } = Math.Clamp(Environment.ProcessorCount / 2, 1, 4);
 
     /// <summary>Ceiling of one received message.</summary>
     public int MaxReceiveMessageBytes { get; init; } = MessageLimits.DefaultReceiveBytes;
@@ -42,7 +39,7 @@ public sealed class GrpcChannel : IGrpcChannel
     /// <summary>To a node, over TLS 1.3; <paramref name="target"/> says whom to trust and what to show.</summary>
     public static GrpcChannel ForTls(string host, int port, TlsTarget target, TimeProvider? time = null)
     {
-        var handler = new SocketsHttpHandler
+        SocketsHttpHandler Handler() => new()
         {
             SslOptions = new SslClientAuthenticationOptions
             {
@@ -52,30 +49,14 @@ public sealed class GrpcChannel : IGrpcChannel
                 RemoteCertificateValidationCallback = (_, certificate, _, _) => ServerTrust.Check(target, certificate),
             },
         };
-        return new GrpcChannel(handler, new UriBuilder(Uri.UriSchemeHttps, host, port).Uri, time);
+        return new GrpcChannel(Handler, new UriBuilder(Uri.UriSchemeHttps, host, port).Uri, time);
     }
 
     /// <summary>To a server of this machine, over its Unix socket, without TLS.</summary>
     public static GrpcChannel ForUnixSocket(string path, TimeProvider? time = null)
     {
-        var handler = new SocketsHttpHandler
-        {
-            ConnectCallback = async (_, cancellationToken) =>
-            {
-                var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
-                try
-                {
-                    await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
-                    return new NetworkStream(socket, ownsSocket: true);
-                }
-                catch
-                {
-                    socket.Dispose();
-                    throw;
-                }
-            },
-        };
-        return new GrpcChannel(handler, new Uri("http://localhost"), time);
+        SocketsHttpHandler Handler() => new() { ConnectCallback = (_, cancellationToken) => ConnectAsync(path, cancellationToken) };
+        return new GrpcChannel(Handler, new Uri("http://localhost"), time);
     }
 
     public async Task<TResponse> CallAsync<TRequest, TResponse>(
@@ -120,10 +101,48 @@ public sealed class GrpcChannel : IGrpcChannel
         where TResponse : class, IMessage<TResponse>, new()
     {
         method.MustBe(MethodKind.ServerStreaming);
-        return new FrameReader(await StartAsync(method.Path, Content(request), options, cancellationToken).ConfigureAwait(false), MaxReceiveMessageBytes);
+        var http = _bulk[Interlocked.Increment(ref _nextBulk) % _bulk.Length].Value;
+        return new FrameReader(await StartAsync(http, method.Path, Content(request), options, cancellationToken).ConfigureAwait(false), MaxReceiveMessageBytes);
     }
 
-    public void Dispose() => _http.Dispose();
+    public void Dispose()
+    {
+        _http.Dispose();
+        foreach (var bulk in _bulk.Where(bulk => bulk.IsValueCreated))
+        {
+            bulk.Value.Dispose();
+        }
+    }
+
+    private static HttpMessageInvoker Invoker(SocketsHttpHandler handler)
+    {
+        handler.UseProxy = false;
+        handler.UseCookies = false;
+        handler.AllowAutoRedirect = false;
+        handler.AutomaticDecompression = DecompressionMethods.None;
+        handler.ConnectTimeout = TimeSpan.FromSeconds(10);
+        handler.PooledConnectionIdleTimeout = TimeSpan.FromMinutes(2);
+        // A peer that has vanished without a word: its calls fail within a quarter of a minute; idle connections cost nothing.
+        handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
+        handler.KeepAlivePingDelay = TimeSpan.FromSeconds(10);
+        handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(5);
+        return new HttpMessageInvoker(handler);
+    }
+
+    private static async ValueTask<Stream> ConnectAsync(string path, CancellationToken cancellationToken)
+    {
+        var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+            return new NetworkStream(socket, ownsSocket: true);
+        }
+        catch
+        {
+            socket.Dispose();
+            throw;
+        }
+    }
 
     private static ByteArrayContent Content(IMessage request)
     {
@@ -132,8 +151,9 @@ public sealed class GrpcChannel : IGrpcChannel
         return content;
     }
 
-    private Task<ClientCall> StartAsync(string path, HttpContent content, CallOptions? options, CancellationToken cancellationToken) =>
-        ClientCall.StartAsync(_http, _address, path, content, options ?? CallOptions.Default, _time, cancellationToken);
+    private Task<ClientCall> StartAsync(
+        HttpMessageInvoker http, string path, HttpContent content, CallOptions? options, CancellationToken cancellationToken) =>
+        ClientCall.StartAsync(http, _address, path, content, options ?? CallOptions.Default, _time, cancellationToken);
 
     private async Task<TResponse> OneAnswerAsync<TRequest, TResponse>(
         GrpcMethod<TRequest, TResponse> method, HttpContent content, CallOptions? options, CancellationToken cancellationToken)
@@ -154,7 +174,7 @@ public sealed class GrpcChannel : IGrpcChannel
         where TRequest : class, IMessage<TRequest>, new()
         where TResponse : class, IMessage<TResponse>, new()
     {
-        await using var call = await StartAsync(method.Path, content(), options, cancellationToken).ConfigureAwait(false);
+        await using var call = await StartAsync(_http, method.Path, content(), options, cancellationToken).ConfigureAwait(false);
         var reader = PipeReader.Create(call.Body, new StreamPipeReaderOptions(leaveOpen: true));
         while (true)
         {
