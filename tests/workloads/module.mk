@@ -5,6 +5,6 @@ WORKLOADS := $(patsubst tests/workloads/%.c,$(OUT)/tests/workloads/%,$(WORKLOAD_
 $(OUT)/tests/workloads/%: tests/workloads/%.c tests/workloads/workload.h
 	@mkdir -p $(@D)
 	@# Bad pointers are given on purpose.
-	$(CC) $(CFLAGS) -Wno-stringop-overread -Wno-stringop-overflow -Wno-nonnull -o $@ $< -lutil -lm
+	@$(CC) $(CFLAGS) -Wno-stringop-overread -Wno-stringop-overflow -Wno-nonnull -o $@ $< -lutil -lm
 
 NATIVE_TESTS += $(WORKLOADS)

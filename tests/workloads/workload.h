@@ -3,7 +3,9 @@
  * What every workload shares. A workload is an ordinary single-threaded program that checks one group of kernel
  * features on itself, over and over, long enough to be moved many times while it does so:
  *
- *   workload [MILLISECONDS]     default 2500; the round in progress is finished
+ *   workload [MILLISECONDS | eof]     default 2500; the round in progress is finished
+ *
+ * With eof it goes on until its standard input ends: whoever moves it says when it has been moved often enough.
  *
  * It prints only what does not depend on how often it went round, `ok NAME` last, and exits 0. The first thing that is
  * not as the manual page says ends it with status 1 and one line on standard error.
@@ -62,15 +64,21 @@ static inline int64_t now_ns(clockid_t clock)
 }
 
 static int64_t workload_end_ns;
+static bool workload_until_eof;
 
 static inline void workload_begin(int argc, char **argv)
 {
+	workload_until_eof = argc > 1 && strcmp(argv[1], "eof") == 0;
 	long milliseconds = argc > 1 ? strtol(argv[1], NULL, 10) : 2500;
 	workload_end_ns = now_ns(CLOCK_MONOTONIC) + milliseconds * 1000000ll;
 }
 
 static inline bool workload_running(void)
 {
+	struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+	char byte;
+	if (workload_until_eof)
+		return poll(&input, 1, 0) <= 0 || read(STDIN_FILENO, &byte, 1) != 0;
 	return now_ns(CLOCK_MONOTONIC) < workload_end_ns;
 }
 

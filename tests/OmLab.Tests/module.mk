@@ -1,0 +1,11 @@
+# A stand-in for the two daemons, for the tests of the lab itself: says READY and keeps a counter in the fd store.
+STUB := $(OUT)/tests/stub
+
+$(STUB)/omwarden: tests/OmLab.Tests/stub/stub.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -o $@ $<
+
+$(STUB)/openmosixd $(STUB)/omctl: $(STUB)/omwarden
+	@ln -sfn omwarden $@
+
+NATIVE_TESTS += $(STUB)/omwarden $(STUB)/openmosixd $(STUB)/omctl
