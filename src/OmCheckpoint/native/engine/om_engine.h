@@ -93,6 +93,7 @@ struct om_home_options {
 	uint64_t key;
 	int32_t pid;            /* the deputy, in the warden's pid namespace */
 	int pidfd;              /* borrowed: the engine duplicates */
+	/* Made with MFD_ALLOW_SEALING: the engine seals its size. */
 	int arena_fd;           /* memfd of OM_ARENA_BYTES; the engine duplicates and maps it */
 	uint64_t arena_address; /* where the deputy has it */
 	int state_fd; /* memfd of OM_STATE_BYTES, zeroed at first, kept in the fd store; -1: does not outlive this
@@ -142,6 +143,8 @@ int om_remote_resume(om_remote *remote);
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns);
 void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns);
 void om_remote_close(om_remote *remote);
+/* A frozen remote that is thawed after all presents this epoch at the next om_remote_start. While quiesced. */
+int om_remote_epoch(om_remote *remote, uint32_t epoch);
 /* Answers a notification that was handed out. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE lets it run
  * here. */
 int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, uint32_t flags);
@@ -156,5 +159,7 @@ struct om_counters {
 	uint64_t calls, bytes_out, bytes_in, refused;
 };
 int om_remote_counters(om_remote *remote, struct om_counters *counters);
+/* Per system-call number, up to `capacity` numbers; returns how many were written. */
+int om_remote_call_counts(om_remote *remote, uint64_t *calls, uint64_t *refused, uint32_t capacity);
 
 #endif

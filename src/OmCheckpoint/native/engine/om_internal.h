@@ -11,6 +11,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <unistd.h>
+#include <linux/futex.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <openssl/ssl.h>
 
@@ -147,6 +150,8 @@ struct om_engine {
 	struct om_peer *peers;
 	struct om_home *homes[OM_TABLE_BUCKETS];
 	struct om_remote *remotes[OM_TABLE_BUCKETS];
+	struct om_parked_hello *parked; /* HELLOs that came before their home was opened */
+	unsigned int parked_count;
 
 	struct om_listener *listener;
 	struct om_watch *watch;
@@ -161,13 +166,29 @@ int om_listener_open(struct om_engine *engine, const char *address, uint16_t por
 		     int *bound_port);
 void om_listener_close(struct om_listener *listener);
 
+int om_watch_open(struct om_engine *engine, struct om_watch **watch);
+void om_watch_close(struct om_watch *watch);
+int om_watch_add(struct om_watch *watch, int pidfd, uint64_t key);
+void om_watch_remove(struct om_watch *watch, int pidfd);
+
+/* A state of OM_STATE_BYTES that outlives this process when fd is not -1. */
+void *om_state_map(int fd);
+
+static inline void om_futex_wake(uint32_t *word)
+{
+	syscall(SYS_futex, word, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+static inline void om_futex_wait(uint32_t *word, uint32_t value)
+{
+	syscall(SYS_futex, word, FUTEX_WAIT, value, NULL, NULL, 0);
+}
+
 /* ---- what a link's thread calls --------------------------------------------------------------------------------- */
 
 /* <0: the peer broke the protocol; the connection is given up. */
 int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload);
 int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload);
-void om_home_link_up(struct om_peer *peer, struct om_connection *c);
-void om_home_link_down(struct om_peer *peer, uint64_t connection_id);
+void om_home_deputy_gone(struct om_engine *engine, uint64_t key);
 void om_remote_link_up(struct om_peer *peer, struct om_connection *c);
 void om_remote_link_down(struct om_peer *peer, uint64_t connection_id);
 

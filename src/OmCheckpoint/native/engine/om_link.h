@@ -74,8 +74,10 @@ _Static_assert(sizeof(struct om_use) == 8, "om_use");
 struct om_welcome {
 	uint32_t last_seq;    /* the newest CALL home has taken, of whatever epoch */
 	uint32_t signal_next; /* index of the first signal that will be sent */
+	uint32_t last_ask;    /* the newest ASK */
+	uint32_t reserved;
 };
-_Static_assert(sizeof(struct om_welcome) == 8, "om_welcome");
+_Static_assert(sizeof(struct om_welcome) == 16, "om_welcome");
 
 /* A call's segments and data, each datum padded to 8 bytes. */
 #define OM_CALL_BYTES_MAX                                                                                              \

@@ -63,7 +63,6 @@ static void drop_current(struct om_peer *peer, const char *why)
 	uint64_t id = c->id;
 	peer->last_why[0] = 0;
 	om_connection_end(c);
-	om_home_link_down(peer, id);
 	om_remote_link_down(peer, id);
 	tell_once(peer, why);
 }
@@ -86,7 +85,6 @@ static void use(struct om_peer *peer, struct om_connection *c)
 	peer->last_why[0] = 0;
 	set_timer(peer, 0);
 	om_engine_link_state(peer->engine, peer->node, true, c->dialled ? "dialled" : "accepted");
-	om_home_link_up(peer, c);
 	om_remote_link_up(peer, c);
 }
 

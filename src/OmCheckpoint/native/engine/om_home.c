@@ -1,0 +1,397 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Home's side of a process: opening and closing it, and who may be its body. The epoch is decided here and nowhere else:
+ * the node that om_home_expect named and that presents the newest epoch is the body; its first HELLO is the Commit of the
+ * move. A HELLO that comes before its home is open (a warden that has just been restarted) waits.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+
+#include "om_home.h"
+
+#define PARKED_MAX 4096u
+
+static struct om_home **bucket(struct om_engine *engine, uint64_t key)
+{
+	return &engine->homes[(key ^ key >> 32) % OM_TABLE_BUCKETS];
+}
+
+struct om_home *om_home_get(struct om_engine *engine, uint64_t key)
+{
+	pthread_mutex_lock(&engine->lock);
+	struct om_home *home = *bucket(engine, key);
+	while (home && home->key != key)
+		home = home->next;
+	if (home)
+		home->references++;
+	pthread_mutex_unlock(&engine->lock);
+	return home;
+}
+
+void om_home_put(struct om_home *home)
+{
+	if (--home->references)
+		return;
+	if (home->slot)
+		munmap(home->slot, OM_SLOT_BYTES);
+	if (home->state)
+		munmap(home->state, OM_STATE_BYTES);
+	if (home->pidfd >= 0)
+		close(home->pidfd);
+	free(home->placed);
+	om_buffer_free(&home->reply);
+	om_buffer_free(&home->held_call);
+	om_buffer_free(&home->ask);
+	om_buffer_free(&home->ask_reply);
+	pthread_cond_destroy(&home->changed);
+	pthread_mutex_destroy(&home->lock);
+	free(home);
+}
+
+int om_home_send(struct om_home *home, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes)
+{
+	if (!home->connection)
+		return -ENOTCONN;
+	struct om_frame frame = om_frame_of(kind, home->key, home->state->epoch, seq, bytes);
+	int result = om_peer_send(home->peer, home->connection, &frame, payload);
+	if (result)
+		home->connection = 0; /* it will present itself again */
+	return result;
+}
+
+static void send_fenced(struct om_peer *peer, uint64_t connection, uint64_t key, uint32_t epoch)
+{
+	struct om_frame frame = om_frame_of(OM_FRAME_FENCED, key, epoch, 0, 0);
+	om_peer_send(peer, connection, &frame, NULL);
+}
+
+void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, bool *claimed)
+{
+	struct om_home_state *state = home->state;
+	*claimed = false;
+	if (!state->epoch) {
+		home->hello_peer = peer;
+		home->hello_connection = connection;
+		home->hello_epoch = epoch;
+		return;
+	}
+	if (epoch != state->epoch || strcmp(peer->node, state->node))
+		return send_fenced(peer, connection, home->key, epoch);
+	*claimed = !state->claimed;
+	state->claimed = 1;
+	if (home->fenced_peer) {
+		send_fenced(home->fenced_peer, home->fenced_connection, home->key, home->fenced_epoch);
+		home->fenced_peer = NULL;
+	}
+	home->peer = peer;
+	home->connection = connection;
+	home->signal_sent = state->signal_tail;
+	struct om_welcome welcome = {state->last_seq, state->signal_tail, home->ask_seq, 0};
+	om_home_send(home, OM_FRAME_WELCOME, 0, &welcome, sizeof(welcome));
+	if (state->stopped)
+		om_home_send(home, OM_FRAME_CONTROL, OM_CONTROL_STOP, NULL, 0);
+	if (home->gone)
+		om_home_send(home, OM_FRAME_CONTROL, OM_CONTROL_GONE, NULL, 0);
+	om_home_pump(home);
+}
+
+static void tell_claimed(struct om_home *home, uint32_t epoch)
+{
+	const struct om_callbacks *callbacks = &home->engine->callbacks;
+	if (callbacks->home_claimed)
+		callbacks->home_claimed(callbacks->context, home->key, epoch);
+}
+
+static int park(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame)
+{
+	struct om_engine *engine = peer->engine;
+	int result = 0;
+	pthread_mutex_lock(&engine->lock);
+	struct om_parked_hello *parked = engine->parked;
+	while (parked && (parked->key != frame->key || parked->peer != peer))
+		parked = parked->next;
+	if (!parked && engine->parked_count < PARKED_MAX && (parked = calloc(1, sizeof(*parked)))) {
+		parked->key = frame->key;
+		parked->peer = peer;
+		parked->next = engine->parked;
+		engine->parked = parked;
+		engine->parked_count++;
+	}
+	if (parked) {
+		parked->connection = c->id;
+		parked->epoch = frame->epoch;
+	} else {
+		result = -ENOSPC;
+	}
+	pthread_mutex_unlock(&engine->lock);
+	return result;
+}
+
+/* What was parked for this home: the newest. */
+static void unpark_locked(struct om_engine *engine, struct om_home *home)
+{
+	for (struct om_parked_hello **at = &engine->parked; *at;) {
+		struct om_parked_hello *parked = *at;
+		if (parked->key != home->key) {
+			at = &parked->next;
+			continue;
+		}
+		if (parked->epoch >= home->hello_epoch) {
+			home->hello_peer = parked->peer;
+			home->hello_connection = parked->connection;
+			home->hello_epoch = parked->epoch;
+		}
+		*at = parked->next;
+		engine->parked_count--;
+		free(parked);
+	}
+}
+
+static int take_hello(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame)
+{
+	struct om_home *home = om_home_get(peer->engine, frame->key);
+	bool claimed;
+	if (!home)
+		return park(peer, c, frame);
+	pthread_mutex_lock(&home->lock);
+	om_home_bind(home, peer, c->id, frame->epoch, &claimed);
+	pthread_mutex_unlock(&home->lock);
+	if (claimed)
+		tell_claimed(home, frame->epoch);
+	om_home_put(home);
+	return 0;
+}
+
+static int take_signal_taken(struct om_home *home, uint32_t seq)
+{
+	struct om_home_state *state = home->state;
+	if (seq - state->signal_tail > home->signal_sent - state->signal_tail)
+		return -EPROTO;
+	state->signal_tail = seq;
+	__atomic_store_n(&home->slot->signal_tail, seq, __ATOMIC_RELEASE);
+	om_futex_wake(&home->slot->signal_tail);
+	return 0;
+}
+
+static int take_bound(struct om_home *home, const struct om_frame *frame, const uint8_t *payload)
+{
+	switch (frame->kind) {
+	case OM_FRAME_CALL:
+		return om_home_take_call(home, frame->seq, payload, frame->bytes);
+	case OM_FRAME_CANCEL:
+		if (home->use == OM_SLOT_BODY && home->state->last_seq == frame->seq)
+			om_home_cancel(home);
+		return 0;
+	case OM_FRAME_SIGNAL_TAKEN:
+		return take_signal_taken(home, frame->seq);
+	case OM_FRAME_ASK:
+		return om_home_take_ask(home, frame->seq, payload, frame->bytes);
+	default:
+		return -EPROTO;
+	}
+}
+
+int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload)
+{
+	if (frame->kind == OM_FRAME_HELLO)
+		return take_hello(peer, c, frame);
+	struct om_home *home = om_home_get(peer->engine, frame->key);
+	if (!home) { /* closed meanwhile */
+		send_fenced(peer, c->id, frame->key, frame->epoch);
+		return 0;
+	}
+	int result = 0;
+	pthread_mutex_lock(&home->lock);
+	if (home->connection != c->id || home->peer != peer || home->state->epoch != frame->epoch)
+		send_fenced(peer, c->id, frame->key, frame->epoch);
+	else
+		result = take_bound(home, frame, payload);
+	pthread_mutex_unlock(&home->lock);
+	om_home_put(home);
+	return result;
+}
+
+int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back)
+{
+	struct om_home_state *state = home->state;
+	bool claimed = false;
+	if (!node[0] || strlen(node) >= OM_NODE_ID_BYTES || !epoch)
+		return -EINVAL;
+	pthread_mutex_lock(&home->lock);
+	int result = 0;
+	if (take_back && state->claimed)
+		result = 1;
+	else if (epoch == state->epoch && !strcmp(node, state->node))
+		result = 0; /* said again after a restart */
+	else if (epoch <= state->epoch)
+		result = -ESTALE;
+	else {
+		if (home->connection) {
+			home->fenced_peer = home->peer;
+			home->fenced_connection = home->connection;
+			home->fenced_epoch = state->epoch;
+			home->connection = 0;
+		}
+		state->claimed = 0;
+		snprintf(state->node, sizeof(state->node), "%s", node);
+		state->epoch = epoch;
+	}
+	if (result == 0 && home->hello_peer) {
+		struct om_peer *peer = home->hello_peer;
+		home->hello_peer = NULL;
+		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, &claimed);
+	}
+	pthread_mutex_unlock(&home->lock);
+	if (claimed)
+		tell_claimed(home, epoch);
+	return result;
+}
+
+int om_home_control(om_home *home, uint32_t what)
+{
+	pthread_mutex_lock(&home->lock);
+	if (what == OM_CONTROL_STOP || what == OM_CONTROL_CONTINUE)
+		home->state->stopped = what == OM_CONTROL_STOP;
+	int result = om_home_send(home, OM_FRAME_CONTROL, what, NULL, 0);
+	pthread_mutex_unlock(&home->lock);
+	return result;
+}
+
+void om_home_deputy_gone(struct om_engine *engine, uint64_t key)
+{
+	struct om_home *home = om_home_get(engine, key);
+	if (!home)
+		return;
+	pthread_mutex_lock(&home->lock);
+	home->gone = true;
+	pthread_cond_broadcast(&home->changed);
+	om_home_send(home, OM_FRAME_CONTROL, OM_CONTROL_GONE, NULL, 0);
+	pthread_mutex_unlock(&home->lock);
+	if (engine->callbacks.home_deputy_gone)
+		engine->callbacks.home_deputy_gone(engine->callbacks.context, key);
+	om_home_put(home);
+}
+
+/* A state that is not zero: another warden held this process before. */
+static void take_over(struct om_home *home)
+{
+	struct om_home_state *state = home->state;
+	uint32_t in_slot = home->slot->request;
+	if (state->magic != OM_HOME_STATE_MAGIC) {
+		*state = (struct om_home_state){.magic = OM_HOME_STATE_MAGIC, .last_request = in_slot};
+		state->signal_tail = home->slot->signal_tail;
+		return;
+	}
+	if (in_slot != state->last_request) { /* it died between the note and the request */
+		if (state->last_use == OM_SLOT_BODY)
+			state->last_seq = state->seq_before;
+		state->last_request = in_slot;
+		state->last_use = OM_SLOT_IDLE;
+	}
+	home->use = (enum om_slot_use)state->last_use;
+	home->signal_sent = state->signal_tail;
+}
+
+static int map_arena(struct om_home *home, int arena_fd)
+{
+	struct stat st;
+	if (fstat(arena_fd, &st))
+		return -errno;
+	if (st.st_size < (off_t)OM_ARENA_BYTES)
+		return -EINVAL;
+	/* Whoever gets hold of a descriptor of it could shrink it under us: SIGBUS. Sealed it stays. */
+	if (fcntl(arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) && errno != EPERM)
+		return -errno;
+	if (!(fcntl(arena_fd, F_GET_SEALS) & F_SEAL_SHRINK))
+		return -EPERM;
+	void *arena = mmap(NULL, OM_SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0);
+	if (arena == MAP_FAILED)
+		return -errno;
+	home->slot = arena;
+	home->data = (uint8_t *)arena + OM_SLOT_HEADER_BYTES;
+	return 0;
+}
+
+int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **result)
+{
+	if (!options->key || options->pid <= 0)
+		return -EINVAL;
+	struct om_home *home = calloc(1, sizeof(*home));
+	if (!home)
+		return -ENOMEM;
+	home->references = 2; /* the table's, the caller's */
+	home->engine = engine;
+	home->key = options->key;
+	home->pid = options->pid;
+	home->data_address = options->arena_address + OM_SLOT_HEADER_BYTES;
+	pthread_mutex_init(&home->lock, NULL);
+	pthread_cond_init(&home->changed, NULL);
+	home->pidfd = fcntl(options->pidfd, F_DUPFD_CLOEXEC, 3);
+	int error = home->pidfd < 0 ? -errno : map_arena(home, options->arena_fd);
+	if (!error && !(home->state = om_state_map(options->state_fd)))
+		error = -EINVAL;
+	if (!error && !(home->placed = calloc(1, sizeof(*home->placed))))
+		error = -ENOMEM;
+	if (!error) {
+		take_over(home);
+		error = om_thread_create(&home->responder, "om-home", om_home_responder, home);
+	}
+	if (error) {
+		home->references = 1;
+		om_home_put(home);
+		return error;
+	}
+	pthread_mutex_lock(&engine->lock);
+	struct om_home **at = bucket(engine, home->key);
+	home->next = *at;
+	*at = home;
+	unpark_locked(engine, home);
+	pthread_mutex_unlock(&engine->lock);
+
+	pthread_mutex_lock(&home->lock);
+	bool claimed = false;
+	if (home->state->epoch && home->hello_peer) { /* taken over: the state says who is expected */
+		struct om_peer *peer = home->hello_peer;
+		home->hello_peer = NULL;
+		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, &claimed);
+	}
+	uint32_t epoch = home->state->epoch;
+	pthread_mutex_unlock(&home->lock);
+	*result = home;
+	if (claimed)
+		tell_claimed(home, epoch);
+	return om_watch_add(engine->watch, home->pidfd, home->key);
+}
+
+void om_home_close(om_home *home)
+{
+	struct om_engine *engine = home->engine;
+	om_watch_remove(engine->watch, home->pidfd);
+	pthread_mutex_lock(&engine->lock);
+	struct om_home **at = bucket(engine, home->key);
+	while (*at != home)
+		at = &(*at)->next;
+	*at = home->next;
+	pthread_mutex_unlock(&engine->lock);
+
+	pthread_mutex_lock(&home->lock);
+	home->closed = true;
+	home->connection = 0;
+	bool asker_runs = home->asker_runs;
+	pthread_cond_broadcast(&home->changed);
+	pthread_mutex_unlock(&home->lock);
+	__atomic_fetch_add(&home->slot->doorbell, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &home->slot->doorbell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	pthread_join(home->responder, NULL);
+	if (asker_runs && pthread_equal(home->asker, pthread_self()))
+		pthread_detach(home->asker);
+	else if (asker_runs)
+		pthread_join(home->asker, NULL);
+	om_home_put(home);
+	om_home_put(home);
+}

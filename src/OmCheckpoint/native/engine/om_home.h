@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Home's side of one process that is away, as its files share it. Frames come on the link's thread, answers and signals on
+ * the responder's, asks are conducted on a thread of their own; `lock` is the mutex of everything that changes.
+ */
+#ifndef OM_HOME_H
+#define OM_HOME_H
+
+#include "om_internal.h"
+#include "om_place.h"
+
+#define OM_HOME_STATE_MAGIC 0x31304d4f484d4f01ull
+
+enum om_slot_use {
+	OM_SLOT_IDLE,
+	OM_SLOT_BODY, /* a CALL of the body */
+	OM_SLOT_OWN,  /* om_home_call */
+};
+
+/* In the state page. What is written before slot->request is stored counts only if the slot has that request. */
+struct om_home_state {
+	uint64_t magic;
+	uint32_t epoch; /* 0: nothing is expected yet */
+	uint32_t claimed;
+	char node[OM_NODE_ID_BYTES];
+	uint32_t last_seq; /* of the body's newest CALL */
+	uint32_t seq_before;
+	uint32_t last_request; /* the slot's newest */
+	uint32_t last_use;     /* enum om_slot_use of last_request */
+	uint32_t signal_tail;  /* ours; the slot's copy is the deputy's to read */
+	uint32_t stopped;      /* OM_CONTROL_STOP is in force */
+};
+
+struct om_home {
+	atomic_int references;
+	struct om_home *next; /* in the engine's table */
+	struct om_engine *engine;
+	uint64_t key;
+	int32_t pid;
+	int pidfd;
+	struct om_slot *slot; /* written by the deputy at will */
+	uint8_t *data;
+	uint64_t data_address;
+	struct om_home_state *state;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	bool closed, gone;
+	struct om_peer *peer; /* who holds the epoch, once it has presented it */
+	uint64_t connection;  /* 0: it has to present it again */
+	struct om_peer *fenced_peer; /* who held the epoch before */
+	uint64_t fenced_connection;
+	uint32_t fenced_epoch;
+	struct om_peer *hello_peer; /* presented before om_home_expect */
+	uint64_t hello_connection;
+	uint32_t hello_epoch;
+
+	enum om_slot_use use;
+	struct om_placed *placed; /* NULL with use == OM_SLOT_BODY: taken over, the body sends its call again */
+	uint32_t signal_sent;
+	struct om_buffer reply; /* of last_seq, until the next CALL */
+	bool held;		/* a CALL came while our own was in the slot */
+	struct om_buffer held_call;
+	uint32_t held_seq;
+	int64_t own_result;
+	bool own_waits;
+
+	pthread_t responder;
+	pthread_t asker;
+	bool asker_runs;
+	uint32_t ask_seq; /* newest; 0: none */
+	bool ask_taken, ask_replied;
+	struct om_buffer ask, ask_reply;
+};
+
+struct om_home *om_home_get(struct om_engine *engine, uint64_t key);
+void om_home_put(struct om_home *home);
+
+/* Under home->lock: */
+void om_home_pump(struct om_home *home);
+int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
+void om_home_post(struct om_home *home, enum om_slot_use use, int64_t number, const uint64_t args[6]);
+void om_home_cancel(struct om_home *home);
+int om_home_send(struct om_home *home, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
+int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
+void *om_home_responder(void *home);
+void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, bool *claimed);
+
+struct om_parked_hello {
+	struct om_parked_hello *next;
+	struct om_peer *peer;
+	uint64_t connection;
+	uint64_t key;
+	uint32_t epoch;
+};
+
+#endif

@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The hosting side of one process, as its files share it. Notifications come on the receiver's thread, answers on the
+ * link's thread; `lock` is the mutex of everything that changes.
+ *
+ * Home has one slot for the process, so one call is on its way at a time: `active`. A call of the body that comes while
+ * the warden's own is on its way is queued.
+ */
+#ifndef OM_REMOTE_H
+#define OM_REMOTE_H
+
+#include "om_internal.h"
+#include "om_marshal.h"
+
+#define OM_REMOTE_STATE_MAGIC 0x31304d5252454d01ull
+#define OM_NUMBERS	      512u /* system calls that are counted */
+
+enum om_phase {
+	OM_PHASE_NONE,
+	OM_PHASE_STRUCTURAL, /* C# conducts it */
+	OM_PHASE_QUEUED,     /* another call is active */
+	OM_PHASE_SENT,	     /* home has it, or gets it when the link is there */
+	OM_PHASE_CANCELLED,  /* home has not executed it; held for the signal that caused it */
+};
+
+/* In the state page. */
+struct om_remote_state {
+	uint64_t magic;
+	uint32_t epoch;
+	uint32_t welcomed; /* home has accepted `epoch` */
+	uint32_t seq;	   /* newest CALL */
+	uint32_t signal_next;
+	uint32_t ask_seq;
+	uint32_t phase; /* enum om_phase of the body's call */
+	uint32_t call_seq;
+	uint32_t tid;
+	uint64_t notification;
+	int64_t number;
+	uint64_t args[6];
+	uint64_t instruction_pointer;
+	uint64_t sent_ns;
+	uint64_t rest_ns; /* of the call that is issued again; UINT64_MAX: none */
+	int64_t rest_number;
+	uint32_t rest_any; /* said by om_remote_rest: the arguments are not known */
+	uint32_t reserved;
+	uint64_t rest_args[6];
+	uint64_t rest_pointer;
+};
+
+struct om_own_call {
+	struct om_marshal marshal;
+	bool busy, done;
+	int64_t result;
+	uint64_t sent_ns;
+};
+
+struct om_remote {
+	atomic_int references;
+	struct om_remote *next; /* in the engine's table */
+	struct om_engine *engine;
+	uint64_t key;
+	int32_t pid;
+	int pidfd, listener, wake;
+	struct om_peer *home;
+	struct om_remote_state *state;
+
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	atomic_bool closed;
+	bool wanting; /* the link is wanted on our behalf */
+	bool fenced, gone;
+	bool quiesced;
+	bool cancel_sent;
+	uint64_t connection; /* where home has said WELCOME; 0: HELLO is to be presented again */
+	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
+	struct om_marshal marshal; /* of the body's call */
+	struct om_own_call own;
+	uint32_t signals_handed, signals_taken;
+	uint64_t signals_mask; /* those handed out and not taken */
+
+	pthread_t receiver;
+	bool receiving;
+
+	struct om_buffer ask, ask_reply;
+	bool asking, ask_done;
+
+	struct om_counters counters;
+	uint64_t calls_by_number[OM_NUMBERS], refused_by_number[OM_NUMBERS];
+};
+
+struct om_remote *om_remote_get(struct om_engine *engine, uint64_t key);
+void om_remote_put(struct om_remote *remote);
+uint64_t om_now_ns(void);
+
+/* Under remote->lock: */
+int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
+void om_remote_hello(struct om_remote *remote, uint64_t connection_id);
+/* The marshalled request of the body or of ours goes out, now or when the link is there. */
+void om_remote_post(struct om_remote *remote, bool own);
+void om_remote_post_again(struct om_remote *remote); /* the same number, after a reconnect */
+int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t *payload, uint32_t bytes);
+void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t flags);
+/* The cancelled call of the body ends as a signal or a stop wants it. */
+void om_remote_end_cancelled(struct om_remote *remote);
+void *om_remote_receiver(void *remote);
+
+/* The body's signal mask and the signals it has handlers for. */
+int om_signal_sets(int32_t pid, uint64_t *blocked, uint64_t *caught);
+
+#endif
