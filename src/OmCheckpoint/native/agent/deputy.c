@@ -2,21 +2,22 @@
  *
  * The deputy: what the original thread does at home while its body is away. It waits on its slot, executes what the
  * warden put there, answers, and waits again; its signal handler puts what arrives into the slot's ring and cancels the
- * call in progress. Runs as the job's own user, with its own stack and TLS in the agent's block, every signal open; trusts
- * the warden, and is trusted by nobody. If the warden dies it waits; if it comes back it finds the slot as it was.
+ * call in progress. Runs as the job's own user, with its own stack and TLS in the agent's block, every signal open;
+ * trusts the warden, and is trusted by nobody. If the warden dies it waits; if it comes back it finds the slot as it
+ * was.
  *
- * The handler is installed with every signal in sa_mask (it never nests: one writer to the ring), SA_SIGINFO, SA_ONSTACK
- * unset, SA_RESTART unset.
+ * The handler is installed with every signal in sa_mask (it never nests: one writer to the ring), SA_SIGINFO,
+ * SA_ONSTACK unset, SA_RESTART unset.
  */
 #include "agent.h"
 
-#define FUTEX_WAIT 0
-#define FUTEX_WAKE 1
-#define SIG_SETMASK 2
-#define ARCH_SET_FS 0x1002
+#define FUTEX_WAIT        0
+#define FUTEX_WAKE        1
+#define SIG_SETMASK       2
+#define ARCH_SET_FS       0x1002
 #define NR_RT_SIGPROCMASK 14
-#define NR_ARCH_PRCTL 158
-#define NR_FUTEX 202
+#define NR_ARCH_PRCTL     158
+#define NR_FUTEX          202
 
 _Static_assert(offsetof(struct om_slot, cancel) == 24, "SLOT_CANCEL of deputy.S");
 _Static_assert(offsetof(struct om_slot, args) == 40, "SLOT_ARGS of deputy.S");
@@ -77,8 +78,8 @@ void om_deputy_run(struct om_slot *slot)
 	}
 }
 
-#define INFO_CODE 8   /* siginfo_t.si_code */
-#define INFO_VALUE 24 /* siginfo_t.si_value */
+#define INFO_CODE   8   /* siginfo_t.si_code */
+#define INFO_VALUE  24  /* siginfo_t.si_value */
 #define CONTEXT_RIP 168 /* ucontext_t.uc_mcontext.gregs[REG_RIP] */
 
 static void keep(struct om_slot *slot, int signo, const uint8_t *info)

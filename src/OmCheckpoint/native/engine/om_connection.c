@@ -22,9 +22,9 @@
 
 /* A cut is noticed by the kernel: what was sent and not acknowledged for so long, or a probe when idle. */
 #define USER_TIMEOUT_MS 6000
-#define KEEP_IDLE_S	3
+#define KEEP_IDLE_S     3
 #define KEEP_INTERVAL_S 1
-#define KEEP_COUNT	3
+#define KEEP_COUNT      3
 
 static _Atomic uint64_t last_id;
 
@@ -293,12 +293,13 @@ static uint32_t ceiling(uint16_t kind)
 {
 	switch (kind) {
 	case OM_FRAME_CALL:
+		return OM_REQUEST_BYTES_MAX;
 	case OM_FRAME_ANSWER:
-		return OM_CALL_BYTES_MAX;
+		return OM_REPLY_BYTES_MAX;
 	case OM_FRAME_ASK:
 		return OM_ASK_BYTES_MAX;
 	case OM_FRAME_REPLY:
-		return OM_REPLY_BYTES_MAX;
+		return OM_ASK_REPLY_BYTES_MAX;
 	default:
 		return sizeof(struct om_signal);
 	}

@@ -24,6 +24,8 @@
 #include "../om_abi.h"
 #include "../om_call.h"
 
+#pragma GCC visibility push(default)
+
 typedef struct om_engine om_engine;
 typedef struct om_home om_home;     /* home's side of one process that is away: deputy + arena */
 typedef struct om_remote om_remote; /* the hosting side: remote + seccomp listener */
@@ -91,8 +93,8 @@ int om_engine_peer(om_engine *engine, const char *node, const char *address, uin
 
 struct om_home_options {
 	uint64_t key;
-	int32_t pid;            /* the deputy, in the warden's pid namespace */
-	int pidfd;              /* borrowed: the engine duplicates */
+	int32_t pid; /* the deputy, in the warden's pid namespace */
+	int pidfd;   /* borrowed: the engine duplicates */
 	/* Made with MFD_ALLOW_SEALING: the engine seals its size. */
 	int arena_fd;           /* memfd of OM_ARENA_BYTES; the engine duplicates and maps it */
 	uint64_t arena_address; /* where the deputy has it */
@@ -161,5 +163,7 @@ struct om_counters {
 int om_remote_counters(om_remote *remote, struct om_counters *counters);
 /* Per system-call number, up to `capacity` numbers; returns how many were written. */
 int om_remote_call_counts(om_remote *remote, uint64_t *calls, uint64_t *refused, uint32_t capacity);
+
+#pragma GCC visibility pop
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Home's side of a process: opening and closing it, and who may be its body. The epoch is decided here and nowhere else:
- * the node that om_home_expect named and that presents the newest epoch is the body; its first HELLO is the Commit of the
- * move. A HELLO that comes before its home is open (a warden that has just been restarted) waits.
+ * Home's side of a process: opening and closing it, and who may be its body. The epoch is decided here and nowhere
+ * else: the node that om_home_expect named and that presents the newest epoch is the body; its first HELLO is the
+ * Commit of the move. A HELLO that comes before its home is open (a warden that has just been restarted) waits.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Home's side of one process that is away, as its files share it. Frames come on the link's thread, answers and signals on
- * the responder's, asks are conducted on a thread of their own; `lock` is the mutex of everything that changes.
+ * Home's side of one process that is away, as its files share it. Frames come on the link's thread, answers and signals
+ * on the responder's, asks are conducted on a thread of their own; `lock` is the mutex of everything that changes.
  */
 #ifndef OM_HOME_H
 #define OM_HOME_H
@@ -46,8 +46,8 @@ struct om_home {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed, gone;
-	struct om_peer *peer; /* who holds the epoch, once it has presented it */
-	uint64_t connection;  /* 0: it has to present it again */
+	struct om_peer *peer;        /* who holds the epoch, once it has presented it */
+	uint64_t connection;         /* 0: it has to present it again */
 	struct om_peer *fenced_peer; /* who held the epoch before */
 	uint64_t fenced_connection;
 	uint32_t fenced_epoch;
@@ -59,7 +59,7 @@ struct om_home {
 	struct om_placed *placed; /* NULL with use == OM_SLOT_BODY: taken over, the body sends its call again */
 	uint32_t signal_sent;
 	struct om_buffer reply; /* of last_seq, until the next CALL */
-	bool held;		/* a CALL came while our own was in the slot */
+	bool held;              /* a CALL came while our own was in the slot */
 	struct om_buffer held_call;
 	uint32_t held_seq;
 	int64_t own_result;

@@ -82,7 +82,7 @@ int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload,
 
 int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t bytes)
 {
-	if (bytes > OM_REPLY_BYTES_MAX)
+	if (bytes > OM_ASK_REPLY_BYTES_MAX)
 		return -EMSGSIZE;
 	pthread_mutex_lock(&home->lock);
 	int result = 0;

@@ -157,7 +157,8 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 		if (om_buffer_bytes(&home->reply))
 			send_answer(home);
 		else
-			answer_without_deputy(home, -EIO); /* it was answered by a warden that is no more, then overwritten */
+			answer_without_deputy(home,
+					      -EIO); /* it was answered by a warden that is no more, then overwritten */
 		return 0;
 	}
 	if (seq != om_seq_next(state->last_seq) || home->use == OM_SLOT_BODY)

@@ -86,7 +86,8 @@ void om_connection_flush(struct om_connection *c);
 void om_connection_wait_room(struct om_connection *c, const atomic_bool *stop);
 void om_connection_kick(struct om_connection *c);
 /* Reads what the socket has and calls `take` for each frame. <0: broken, c->why says. */
-typedef int om_frame_taker(void *context, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload);
+typedef int om_frame_taker(void *context, struct om_connection *c, const struct om_frame *frame,
+			   const uint8_t *payload);
 int om_connection_read(struct om_connection *c, om_frame_taker *take, void *context);
 
 int om_tls_open(const struct om_engine_options *options, SSL_CTX **tls, char *why, size_t why_bytes);
@@ -111,11 +112,11 @@ struct om_peer {
 	uint16_t port;
 	int wanted; /* remotes that need the link */
 	int epoll, wake, timer;
-	struct om_connection *current;	/* IN_USE */
+	struct om_connection *current;  /* IN_USE */
 	struct om_connection *dialling; /* ours, up to GREETED */
-	struct om_connection *offered;	/* theirs, HANDSHAKE is done */
-	struct om_connection *handed;	/* from the listener, not looked at yet */
-	uint64_t last_use;		/* greatest om_use.count of last_use_instance */
+	struct om_connection *offered;  /* theirs, HANDSHAKE is done */
+	struct om_connection *handed;   /* from the listener, not looked at yet */
+	uint64_t last_use;              /* greatest om_use.count of last_use_instance */
 	uint64_t last_use_instance;
 	unsigned int failures; /* in a row, for the backoff */
 	char last_why[160];    /* a reason is told once */
@@ -187,7 +188,8 @@ static inline void om_futex_wait(uint32_t *word, uint32_t value)
 
 /* <0: the peer broke the protocol; the connection is given up. */
 int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload);
-int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload);
+int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame,
+		    const uint8_t *payload);
 void om_home_deputy_gone(struct om_engine *engine, uint64_t key);
 void om_remote_link_up(struct om_peer *peer, struct om_connection *c);
 void om_remote_link_down(struct om_peer *peer, uint64_t connection_id);

@@ -2,15 +2,15 @@
  *
  * The bytes between two wardens: one TCP connection per pair of nodes, TLS 1.3 with certificates of the cluster's CA on
  * both ends, and frames of this shape inside. Little endian, fixed width. The kind decides the ceiling of a frame's
- * payload; a longer one ends the connection before anything is allocated. A payload is padded with zeros to 8 bytes, so that
- * what is in it lies as it is declared.
+ * payload; a longer one ends the connection before anything is allocated. A payload is padded with zeros to 8 bytes, so
+ * that what is in it lies as it is declared.
  *
  * A connection begins with GREETING both ways. Of two connections (both nodes dialled at once) the node with the lesser
  * id chooses: the one it sends USE on is the link, the older ones are closed.
  *
  * A process is bound to the link by HELLO(key, epoch): only then are its other frames taken. Exactly once: a CALL has a
- * number per process; after a reconnect the remote's side presents HELLO again and sends the outstanding CALL again with
- * the same number, and home answers what it already has run from what it kept. Signals stay in the deputy's ring
+ * number per process; after a reconnect the remote's side presents HELLO again and sends the outstanding CALL again
+ * with the same number, and home answers what it already has run from what it kept. Signals stay in the deputy's ring
  * until SIGNAL_TAKEN.
  */
 #ifndef OM_LINK_H
@@ -21,18 +21,18 @@
 #include "../om_call.h"
 
 #define OM_LINK_VERSION 1u
-#define OM_LINK_MAGIC	0x4b4e4c4fu
+#define OM_LINK_MAGIC   0x4b4e4c4fu
 
 enum om_frame_kind {
 	OM_FRAME_GREETING = 1, /* struct om_greeting */
-	OM_FRAME_USE,	       /* struct om_use */
+	OM_FRAME_USE,          /* struct om_use */
 
 	/* remote → home */
-	OM_FRAME_HELLO,	       /* epoch; seq: the CALL that is outstanding, or 0 */
-	OM_FRAME_CALL,	       /* seq; struct om_request ... */
+	OM_FRAME_HELLO,        /* epoch; seq: the CALL that is outstanding, or 0 */
+	OM_FRAME_CALL,         /* seq; struct om_request ... */
 	OM_FRAME_CANCEL,       /* seq */
 	OM_FRAME_SIGNAL_TAKEN, /* seq: the first index of the ring that is not taken yet */
-	OM_FRAME_ASK,	       /* seq; uint32_t kind, then the request */
+	OM_FRAME_ASK,          /* seq; uint32_t kind, then the request */
 
 	/* home → remote */
 	OM_FRAME_WELCOME, /* struct om_welcome */
@@ -40,7 +40,7 @@ enum om_frame_kind {
 	OM_FRAME_ANSWER,  /* seq; struct om_reply ... */
 	OM_FRAME_SIGNAL,  /* seq: index in the ring; struct om_signal */
 	OM_FRAME_CONTROL, /* seq: OM_CONTROL_* */
-	OM_FRAME_REPLY,	  /* seq of the ASK; the reply */
+	OM_FRAME_REPLY,   /* seq of the ASK; the reply */
 	OM_FRAME_KINDS,
 };
 
@@ -79,10 +79,7 @@ struct om_welcome {
 };
 _Static_assert(sizeof(struct om_welcome) == 16, "om_welcome");
 
-/* A call's segments and data, each datum padded to 8 bytes. */
-#define OM_CALL_BYTES_MAX                                                                                              \
-	(sizeof(struct om_request) + OM_SEGMENTS_MAX * (sizeof(struct om_segment) + 8u) + OM_CALL_DATA_MAX + 0x10000u)
-#define OM_ASK_BYTES_MAX   (8u << 20) /* argv and environment of an execve */
-#define OM_REPLY_BYTES_MAX (1u << 20)
+#define OM_ASK_BYTES_MAX       (8u << 20) /* argv and environment of an execve */
+#define OM_ASK_REPLY_BYTES_MAX (1u << 20)
 
 #endif

@@ -21,8 +21,8 @@
 
 #include "om_internal.h"
 
-#define DIAL_MS		  3000 /* until greeted */
-#define BACKOFF_FIRST_MS  20
+#define DIAL_MS            3000 /* until greeted */
+#define BACKOFF_FIRST_MS   20
 #define BACKOFF_LONGEST_MS 1000
 
 static void set_timer(struct om_peer *peer, unsigned int ms)

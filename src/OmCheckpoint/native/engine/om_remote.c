@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The hosting side of a process: opening and closing it, presenting its epoch at home, and what arrives from home. While
- * the link is down nothing is lost: the outstanding call keeps its number and is sent again after the next WELCOME.
+ * The hosting side of a process: opening and closing it, presenting its epoch at home, and what arrives from home.
+ * While the link is down nothing is lost: the outstanding call keeps its number and is sent again after the next
+ * WELCOME.
  */
 #include <errno.h>
 #include <fcntl.h>

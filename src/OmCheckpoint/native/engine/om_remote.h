@@ -13,13 +13,13 @@
 #include "om_marshal.h"
 
 #define OM_REMOTE_STATE_MAGIC 0x31304d5252454d01ull
-#define OM_NUMBERS	      512u /* system calls that are counted */
+#define OM_NUMBERS            512u /* system calls that are counted */
 
 enum om_phase {
 	OM_PHASE_NONE,
 	OM_PHASE_STRUCTURAL, /* C# conducts it */
 	OM_PHASE_QUEUED,     /* another call is active */
-	OM_PHASE_SENT,	     /* home has it, or gets it when the link is there */
+	OM_PHASE_SENT,       /* home has it, or gets it when the link is there */
 	OM_PHASE_CANCELLED,  /* home has not executed it; held for the signal that caused it */
 };
 
@@ -28,7 +28,7 @@ struct om_remote_state {
 	uint64_t magic;
 	uint32_t epoch;
 	uint32_t welcomed; /* home has accepted `epoch` */
-	uint32_t seq;	   /* newest CALL */
+	uint32_t seq;      /* newest CALL */
 	uint32_t signal_next;
 	uint32_t ask_seq;
 	uint32_t phase; /* enum om_phase of the body's call */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Takes the body's notifications: one receiver per listener (KERNEL.md 20). What each call is comes from the system-call
- * table alone; the body is not trusted, its memory is read once by om_marshal and the notification is checked to be
- * still the same one after that. Calls home are finished on the link's thread.
+ * Takes the body's notifications: one receiver per listener (KERNEL.md 20). What each call is comes from the
+ * system-call table alone; the body is not trusted, its memory is read once by om_marshal and the notification is
+ * checked to be still the same one after that. Calls home are finished on the link's thread.
  */
 #include <errno.h>
 #include <poll.h>
@@ -124,8 +124,8 @@ static void take(struct om_remote *remote, const struct seccomp_notif *n)
 	const struct om_syscall *sc = om_syscall_of(n->data.nr, args);
 
 	pthread_mutex_lock(&remote->lock);
-	/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. 513: whatever signal comes then,
-	 * for the call has not begun. */
+	/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. 513: whatever signal comes
+	 * then, for the call has not begun. */
 	if (remote->quiesced) {
 		respond(remote, n->id, -513, 0);
 		pthread_mutex_unlock(&remote->lock);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which signals a process blocks and which it has handlers for, from /proc/PID/status (KERNEL.md: PTRACE_GETSIGMASK wants a
- * tracer, and none is attached). Bit n-1 is signal n.
+ * Which signals a process blocks and which it has handlers for, from /proc/PID/status (KERNEL.md: PTRACE_GETSIGMASK
+ * wants a tracer, and none is attached). Bit n-1 is signal n.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Watches the pidfds of the deputies: one thread for all of them. A deputy that ends is told to its home side by key, so
- * that a process closed meanwhile is simply not found.
+ * Watches the pidfds of the deputies: one thread for all of them. A deputy that ends is told to its home side by key,
+ * so that a process closed meanwhile is simply not found.
  */
 #include <errno.h>
 #include <stdlib.h>
