@@ -1,4 +1,5 @@
 // One line a message, on stderr. Under systemd the journal has the time already and understands <N> levels.
+using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Console;
 

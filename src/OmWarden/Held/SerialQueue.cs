@@ -1,4 +1,4 @@
-namespace OpenMosix.Warden.Processes;
+namespace OpenMosix.Warden.Held;
 
 /// <summary>Runs what is given to it one after the other, in order, on the thread pool. One a process, so that different keys do not wait
 /// for each other.</summary>

@@ -1,0 +1,218 @@
+// Takes the daemon's requests to the process they are about, and what the engine reports to the same place. Owns the table of what is
+// held. Requests of one key run one after the other on that key's queue; different keys run side by side.
+using System.Collections.Concurrent;
+using Microsoft.Extensions.Logging;
+using OpenMosix.Checkpoint.Snapshot;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Held;
+using OpenMosix.Warden.Interop;
+using Request = OpenMosix.Protocol.V1.ToWarden.RequestOneofCase;
+
+namespace OpenMosix.Warden.Control;
+
+internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents, IDisposable
+{
+    private const uint AbiVersion = 1;
+
+    private readonly ConcurrentDictionary<ulong, Held.HeldProcess> held = new();
+    private readonly SerialQueue configuration = new();
+
+    internal IEnumerable<HomeProcess> HomeProcesses => held.Values.OfType<HomeProcess>();
+
+    public Task<FromWarden> HandleAsync(ControlConnection from, ToWarden request) => request.RequestCase switch
+    {
+        Request.Status => configuration.Run(Status),
+        Request.Configure => configuration.Run(() => Configure(request.Configure)),
+        Request.Peer => configuration.Run(() => Peer(request.Peer)),
+        Request.Inspect => Task.Run(() => Inspect(request.Inspect)),
+        Request.None => Task.FromResult(Replies.Failed("", "a request this warden does not know")),
+        _ => OnProcess(from, request),
+    };
+
+    public async Task ConnectionEndedAsync(ControlConnection from)
+    {
+        foreach (Held.HeldProcess process in held.Values)
+            await process.Queue.Run(() =>
+            {
+                if (process.Mover != from)
+                    return false;
+                process.Mover = null;
+                LogUndo(process.Key);
+                process.UndoMove();
+                return true;
+            }).ConfigureAwait(false);
+    }
+
+    public void Claimed(ulong key, uint epoch) => context.Tell(new() { Claimed = new() { Key = key, Epoch = epoch } });
+
+    public void DeputyGone(ulong key) => On<HomeProcess>(key, process => process.DeputyEnded());
+
+    public byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request) =>
+        held.GetValueOrDefault(key) is HomeProcess process ? Structure.HomeAnswers.Answer(process, kind, request) : [];
+
+    public void Structural(ulong key, StructuralCall call) => On<GuestProcess>(key, process => process.Conduct(call));
+
+    public void Signalled(ulong key, int tid, byte[] siginfo)
+    {
+        if (held.GetValueOrDefault(key) is GuestProcess process)
+            process.Signals.Enqueue(siginfo);
+        On<GuestProcess>(key, guest => guest.DeliverSignals());
+    }
+
+    public void Controlled(ulong key, uint what) => On<GuestProcess>(key, process => process.Controlled(what));
+
+    public void LinkChanged(string node, bool up, string why)
+    {
+        LogLink(node, up ? "up" : "down", why);
+        context.Tell(new() { Link = new() { Node = node, Up = up, Why = why } });
+    }
+
+    public void Dispose() => context.Engine?.Dispose();
+
+    private void On<T>(ulong key, Action<T> work) where T : Held.HeldProcess
+    {
+        if (held.GetValueOrDefault(key) is not T process)
+            return;
+        _ = process.Queue.Run(() =>
+        {
+            try
+            {
+                work(process);
+            }
+            catch (Exception bug)
+            {
+                // Nobody waits for this task; the process stays as it is and the log says why.
+                LogBug(bug, key);
+            }
+            return true;
+        });
+    }
+
+    private Task<FromWarden> OnProcess(ControlConnection from, ToWarden request)
+    {
+        ulong key = KeyOf(request);
+        if (key == 0)
+            return Task.FromResult(Replies.Failed("", $"{request.RequestCase} without a key"));
+        Held.HeldProcess? process = held.GetValueOrDefault(key);
+        if (process is null)
+        {
+            process = Begin(request, out FromWarden? refused);
+            if (process is null)
+                return Task.FromResult(refused!);
+            if (!held.TryAdd(key, process))
+                return Task.FromResult(Replies.Failed(Stage.Freeze, "another request with this key came first"));
+        }
+        return process.Queue.Run(() =>
+        {
+            if (request.RequestCase is Request.Freeze or Request.Restore)
+                process.Mover = from;
+            return process.Handle(request);
+        });
+    }
+
+    private Held.HeldProcess? Begin(ToWarden request, out FromWarden? refused)
+    {
+        refused = null;
+        switch (request.RequestCase)
+        {
+            case Request.Restore:
+                if (request.Restore.Image is null || request.Restore.Home.Length == 0)
+                {
+                    refused = Replies.Failed(Stage.Restore, "restore needs an image and a home");
+                    return null;
+                }
+                return new GuestProcess(request.Restore, context, Remove);
+            case Request.Freeze when request.Freeze.Pid > 0:
+                if (Processes.OpenPidfd(request.Freeze.Pid) is { } pidfd)
+                    return new HomeProcess(request.Freeze.Key, request.Freeze.Pid, pidfd, context, Remove);
+                refused = Replies.Failed(Stage.Freeze, $"no process {request.Freeze.Pid}", 3);
+                return null;
+            // Their aim is reached already: a daemon that repeats itself after a lost answer is not to be told of a failure.
+            case Request.Thaw or Request.Abort or Request.Discard:
+                refused = Replies.Done();
+                return null;
+            default:
+                refused = Replies.Failed(Stage.Forward, $"{request.RequestCase}: nothing is held under key {KeyOf(request):x16}");
+                return null;
+        }
+    }
+
+    private void Remove(Held.HeldProcess process) => held.TryRemove(new(process.Key, process));
+
+    private FromWarden Inspect(WardenInspect request)
+    {
+        Refusal? refusal = Inspection.Inspect(request.Pid);
+        return refusal is null ? Replies.Done() : Replies.Failed(Failures.Refused(Stage.Freeze, refusal));
+    }
+
+    private FromWarden Status() => new()
+    {
+        Status = new()
+        {
+            Processes = { held.Values.Select(process => process.Describe()) },
+            LinkPort = (uint)Math.Max(context.Engine?.Port ?? 0, 0),
+            AbiVersion = AbiVersion,
+        },
+    };
+
+    private FromWarden Configure(WardenConfigure request)
+    {
+        if (context.Engine is { } old)
+        {
+            if (configured?.Equals(request) == true)
+                return Replies.Done();
+            if (!held.IsEmpty)
+                return Replies.Failed(Stage.Forward, "certificates cannot change while processes are away or here");
+            old.Dispose();
+            context.Engine = null;
+        }
+        LinkEngine? engine = LinkEngine.Open(request, this, key => (held.GetValueOrDefault(key) as HomeProcess)?.Side, out int errno);
+        if (engine is null)
+            return Replies.Failed(Stage.Forward,
+                $"opening links as {request.Node} on {request.ListenAddress}:{request.ListenPort}: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)}", errno);
+        configured = request;
+        context.Node = request.Node;
+        context.Engine = engine;
+        LogConfigured(request.Node, engine.Port);
+        return Replies.Done();
+    }
+
+    private WardenConfigure? configured;
+
+    private FromWarden Peer(WardenPeer request)
+    {
+        if (context.Engine is null)
+            return Replies.Failed(Stage.Forward, "no link yet: configure comes first");
+        int result = context.Engine.Peer(request.Node, request.Address, (ushort)request.Port);
+        return result == 0 ? Replies.Done() : Replies.Failed(Stage.Forward, $"peer {request.Node} at {request.Address}", -result);
+    }
+
+    private static ulong KeyOf(ToWarden request) => request.RequestCase switch
+    {
+        Request.Freeze => request.Freeze.Key,
+        Request.Thaw => request.Thaw.Key,
+        Request.Restore => request.Restore.Key,
+        Request.Finish => request.Finish.Key,
+        Request.Abort => request.Abort.Key,
+        Request.Deputize => request.Deputize.Key,
+        Request.Expect => request.Expect.Key,
+        Request.Run => request.Run.Key,
+        Request.Committed => request.Committed.Key,
+        Request.Discard => request.Discard.Key,
+        _ => 0,
+    };
+
+    [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "links of {Node} on port {Port}")]
+    private partial void LogConfigured(string node, int port);
+
+    [LoggerMessage(EventId = 121, Level = LogLevel.Warning, Message = "key {Key:x16}: the daemon is gone in the middle of a move, undone")]
+    private partial void LogUndo(ulong key);
+
+    [LoggerMessage(EventId = 122, Level = LogLevel.Information, Message = "link to {Node} {State}: {Why}")]
+    private partial void LogLink(string node, string state, string why);
+
+    [LoggerMessage(EventId = 123, Level = LogLevel.Error, Message = "key {Key:x16}: unexpected")]
+    private partial void LogBug(Exception bug, ulong key);
+}

@@ -1,0 +1,14 @@
+namespace OpenMosix.Warden.Forward;
+
+/// <summary>What the engine tells. Called on threads of the engine: implementations only queue, except AskedHome, which has its own.</summary>
+internal interface ILinkEvents
+{
+    void Claimed(ulong key, uint epoch);
+    void DeputyGone(ulong key);
+    /// <summary>Answers within; the result is the reply.</summary>
+    byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request);
+    void Structural(ulong key, StructuralCall call);
+    void Signalled(ulong key, int tid, byte[] siginfo);
+    void Controlled(ulong key, uint what);
+    void LinkChanged(string node, bool up, string why);
+}

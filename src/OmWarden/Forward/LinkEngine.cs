@@ -1,0 +1,112 @@
+// The engine of this node: links, and the threads that serve what is away. Opened when the daemon has said who we are. Any thread.
+// Callbacks find their receiver through a GCHandle that lives as long as the engine.
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Interop;
+
+namespace OpenMosix.Warden.Forward;
+
+internal sealed unsafe class LinkEngine : IDisposable
+{
+    private GCHandle context;
+    private nint handle;
+
+    private LinkEngine(GCHandle context, nint handle)
+    {
+        this.context = context;
+        this.handle = handle;
+    }
+
+    internal int Port => OmEngine.om_engine_port(handle);
+    internal nint Handle => handle;
+
+    /// <summary>Null and errno when it cannot be opened (port taken, certificate not readable).</summary>
+    internal static LinkEngine? Open(WardenConfigure configuration, ILinkEvents events, Func<ulong, HomeSide?> homes, out int errno)
+    {
+        GCHandle context = GCHandle.Alloc(new Receiver(events, homes));
+        nint[] texts = [.. new[] { configuration.Node, configuration.CertificatePath, configuration.KeyPath, configuration.CaPath,
+            configuration.ListenAddress }.Select(Marshal.StringToCoTaskMemUTF8)];
+        try
+        {
+            // Unsafe: the strings outlive the call, which copies what it keeps.
+            var options = new OmEngine.om_engine_options
+            {
+                node = (byte*)texts[0],
+                certificate_path = (byte*)texts[1],
+                key_path = (byte*)texts[2],
+                ca_path = (byte*)texts[3],
+                listen_address = (byte*)texts[4],
+                listen_port = (ushort)configuration.ListenPort,
+                callbacks = new()
+                {
+                    context = GCHandle.ToIntPtr(context),
+                    home_claimed = &OnClaimed,
+                    home_deputy_gone = &OnDeputyGone,
+                    home_structural = &OnHomeStructural,
+                    remote_structural = &OnRemoteStructural,
+                    remote_signal = &OnRemoteSignal,
+                    remote_control = &OnRemoteControl,
+                    link_state = &OnLinkState,
+                },
+            };
+            nint handle;
+            errno = -OmEngine.om_engine_open(&options, &handle);
+            if (errno == 0)
+                return new(context, handle);
+            context.Free();
+            return null;
+        }
+        finally
+        {
+            foreach (nint text in texts)
+                Marshal.FreeCoTaskMem(text);
+        }
+    }
+
+    internal int Peer(string node, string address, ushort port) => OmEngine.om_engine_peer(handle, node, address, port);
+
+    public void Dispose()
+    {
+        if (handle == 0)
+            return;
+        OmEngine.om_engine_close(handle);
+        handle = 0;
+        context.Free();
+    }
+
+    private sealed record Receiver(ILinkEvents Events, Func<ulong, HomeSide?> Homes);
+
+    private static Receiver To(nint context) => Unsafe.As<Receiver>(GCHandle.FromIntPtr(context).Target)!;
+
+    [UnmanagedCallersOnly]
+    private static void OnClaimed(nint context, ulong key, uint epoch) => To(context).Events.Claimed(key, epoch);
+
+    [UnmanagedCallersOnly]
+    private static void OnDeputyGone(nint context, ulong key) => To(context).Events.DeputyGone(key);
+
+    [UnmanagedCallersOnly]
+    private static void OnHomeStructural(nint context, ulong key, ulong call, uint kind, byte* request, uint bytes)
+    {
+        Receiver receiver = To(context);
+        byte[] reply = receiver.Events.AskedHome(key, kind, new(request, (int)bytes));
+        receiver.Homes(key)?.Reply(call, reply);
+    }
+
+    [UnmanagedCallersOnly]
+    private static void OnRemoteStructural(nint context, ulong key, OmEngine.om_structural* call) =>
+        To(context).Events.Structural(key, StructuralCall.From(call));
+
+    [UnmanagedCallersOnly]
+    private static void OnRemoteSignal(nint context, ulong key, uint tid, OmEngine.om_signal* signal, ulong notification) =>
+        To(context).Events.Signalled(key, (int)tid, new Span<byte>(signal->info, 128).ToArray());
+
+    [UnmanagedCallersOnly]
+    private static void OnRemoteControl(nint context, ulong key, uint what) => To(context).Events.Controlled(key, what);
+
+    [UnmanagedCallersOnly]
+    private static void OnLinkState(nint context, byte* node, byte up, byte* why) =>
+        To(context).Events.LinkChanged(Text(node), up != 0, Text(why));
+
+    private static string Text(byte* text) => text == null ? "" : Marshal.PtrToStringUTF8((nint)text) ?? "";
+}

@@ -1,0 +1,327 @@
+// A process whose home is elsewhere: its cell, the body being built in it, and the remote that runs. On its queue only. Everything before the
+// claim is undone by ending the cell; a body that has been told to run is ended only when home says so, or it ended itself.
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Restore;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Cell;
+using OpenMosix.Warden.Control;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Interop;
+
+namespace OpenMosix.Warden.Held;
+
+internal enum GuestState
+{
+    Empty,
+    Restoring,
+    Ready,
+    Remote,
+    RemoteFrozen,
+    Ended,
+}
+
+internal sealed partial class GuestProcess : HeldProcess
+{
+    private const int SIGKILL = 9;
+    private const int ESTALE = 116;
+    private static readonly TimeSpan ClaimWithin = TimeSpan.FromSeconds(5);
+
+    private readonly ILogger<GuestProcess> log;
+    private readonly string home;
+    private uint epoch;
+    private ProcessImage image;
+    private CellProcess? cell;
+    private RestoringProcess? restoring;
+    private FrozenProcess? frozen;
+    private SafeFileHandle? listener;
+    private RemoteSide? remote;
+    private uint firstId;
+
+    internal GuestProcess(WardenRestore request, WardenContext context, Action<HeldProcess> ended)
+        : base(request.Key, context, ended)
+    {
+        home = request.Home;
+        epoch = request.Epoch;
+        image = request.Image;
+        log = context.Logger<GuestProcess>();
+    }
+
+    internal GuestState State { get; private set; } = GuestState.Empty;
+
+    internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
+    {
+        ToWarden.RequestOneofCase.Restore when State is GuestState.Empty => Restore(request.Restore),
+        ToWarden.RequestOneofCase.Finish when State is GuestState.Restoring => Finish(),
+        ToWarden.RequestOneofCase.Run when State is GuestState.Ready => Run(request.Run),
+        ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring or GuestState.Ready => Discard(),
+        ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(),
+        ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
+        ToWarden.RequestOneofCase.Discard when State is not GuestState.Empty => Discard(),
+        _ => Unexpected(Stage.Forward, State, request),
+    };
+
+    internal override void UndoMove()
+    {
+        switch (State)
+        {
+            case GuestState.Restoring or GuestState.Ready:
+                Discard();
+                break;
+            case GuestState.RemoteFrozen:
+                // Home may have gone on without this body; then its next call is answered "fenced" and it ends.
+                Thaw(0);
+                break;
+        }
+    }
+
+    internal override Protocol.V1.HeldProcess Describe()
+    {
+        OmEngine.om_counters counters = remote?.Counters() ?? default;
+        return new()
+        {
+            Key = Key,
+            Pid = cell?.BodyPid ?? 0,
+            HomePid = image.Pid,
+            Epoch = epoch,
+            Peer = home,
+            Calls = counters.calls,
+            BytesIn = counters.bytes_in,
+            BytesOut = counters.bytes_out,
+            Refused = counters.refused,
+            Role = State switch
+            {
+                GuestState.Remote => Protocol.V1.HeldProcess.Types.Role.Remote,
+                GuestState.RemoteFrozen => Protocol.V1.HeldProcess.Types.Role.Frozen,
+                _ => Protocol.V1.HeldProcess.Types.Role.Restoring,
+            },
+        };
+    }
+
+    private FromWarden Restore(WardenRestore request)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        ClockOffsets here = ClockReader.Read();
+        // No time is added for the way here: it would have to be guessed from two nodes' wall clocks, and a clock that is ahead
+        // steps back when the body returns.
+        var clock = new CellClock(image.Clocks.MonotonicNs - here.MonotonicNs, image.Clocks.BoottimeNs - here.BoottimeNs);
+        firstId = SubordinateIds.Draw(Context.TakenIds);
+        try
+        {
+            cell = CellProcess.Create(new()
+            {
+                Helper = Context.Options.CellHelper,
+                Instance = Context.Options.Instance,
+                Key = Key,
+                InnerPid = image.Pid,
+                FirstId = firstId,
+                Hostname = image.HomeHostname,
+                Limits = request.Limits ?? new(),
+                Clock = clock,
+            }, Context.Cgroups);
+        }
+        catch (Exception refused) when (refused is CellException or IOException)
+        {
+            Discard();
+            return Replies.Failed(Stage.Restore, refused.Message, (refused as CellException)?.Errno ?? 0);
+        }
+        Outcome<RestoringProcess> begun = RestoringProcess.Begin(cell.BodyPid, image);
+        if (!begun.Ok)
+        {
+            Discard();
+            return Replies.Failed(begun.Failure);
+        }
+        restoring = begun.Value;
+        State = GuestState.Restoring;
+        WatchCell(cell);
+        return new()
+        {
+            Restoring = new()
+            {
+                MemoryPid = cell.BodyPid,
+                FileBase = { restoring.FileBases },
+                RestoreUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds,
+            },
+        };
+    }
+
+    private FromWarden Finish()
+    {
+        if (Context.Engine is null)
+            return Replies.Failed(Stage.Restore, "no link yet: the daemon has not configured this warden");
+        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { SeccompProgram = SeccompFilter.Program });
+        if (!finished.Ok)
+            return Replies.Failed(finished.Failure);
+        listener = finished.Value;
+        if (OpenRemote() is { } failure)
+            return Replies.Failed(failure);
+        State = GuestState.Ready;
+        return Replies.Done();
+    }
+
+    private FromWarden Run(WardenRun request)
+    {
+        if (request.Epoch != epoch)
+            return Replies.Failed(Stage.Commit, $"restored for epoch {epoch}, asked to run as {request.Epoch}");
+        if (Claim() is { } refused)
+            return Replies.Failed(refused);
+        Outcome runs = restoring!.Run();
+        restoring.Dispose();
+        restoring = null;
+        if (!runs.Ok)
+        {
+            // Claimed and not able to run: the body is lost, as it would be had this node died now.
+            remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(SIGKILL), out _);
+            Discard();
+            return Replies.Failed(runs.Failure!);
+        }
+        State = GuestState.Remote;
+        Mover = null;
+        return Replies.Done();
+    }
+
+    private FromWarden Freeze()
+    {
+        long begin = Stopwatch.GetTimestamp();
+        Outcome<FrozenProcess> stopped = Stop();
+        if (!stopped.Ok)
+            return Replies.Failed(stopped.Failure);
+        frozen = stopped.Value;
+        State = GuestState.RemoteFrozen;
+        long between = Stopwatch.GetTimestamp();
+        Outcome<ProcessImage> described = frozen.Snapshot(new()
+        {
+            Node = Context.Node,
+            HomeHostname = image.HomeHostname,
+            HomePid = image.Pid,
+            Remote = true,
+        });
+        if (!described.Ok)
+        {
+            Thaw(0);
+            return Replies.Failed(described.Failure);
+        }
+        image = described.Value;
+        image.Clocks = ClockReader.Read();
+        image.Clocks.MonotonicNs += cell!.Clock.MonotonicOffsetNs;
+        image.Clocks.BoottimeNs += cell.Clock.BoottimeOffsetNs;
+        return new()
+        {
+            Frozen = new()
+            {
+                Image = image,
+                MemoryPid = cell.BodyPid,
+                FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin, between).TotalMicroseconds,
+                SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
+            },
+        };
+    }
+
+    private FromWarden Thaw(uint presented)
+    {
+        if (presented != 0 && presented != epoch)
+        {
+            epoch = presented;
+            remote!.Dispose();
+            if ((OpenRemote() ?? Claim()) is { } refused)
+                return Replies.Failed(refused);
+        }
+        else
+        {
+            remote!.Resume();
+        }
+        Outcome thawed = frozen!.Thaw();
+        frozen.Dispose();
+        frozen = null;
+        State = GuestState.Remote;
+        Mover = null;
+        return Replies.Of(thawed);
+    }
+
+    private FromWarden Discard()
+    {
+        State = GuestState.Ended;
+        // Killed before it is let go: letting go of a stopped body would run it.
+        if (cell is not null)
+            Processes.SendSignal(cell.BodyPidfd, SIGKILL);
+        remote?.Dispose();
+        restoring?.Dispose();
+        frozen?.Dispose();
+        listener?.Dispose();
+        if (cell?.End() == false)
+            LogCgroupLeft(Key, cell.CgroupName);
+        Context.TakenIds.Remove(firstId);
+        Forget();
+        return Replies.Done();
+    }
+
+    /// <summary>Null: done. The listener stays ours: it is needed again when the remote goes on under another epoch.</summary>
+    private Failure? OpenRemote()
+    {
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, null, out int errno);
+        return remote is null ? Broken(Stage.Restore, "serving the remote", errno) : null;
+    }
+
+    private Failure? Claim()
+    {
+        int claimed = remote!.Start(ClaimWithin);
+        return claimed switch
+        {
+            0 => null,
+            -ESTALE => Broken(Stage.Commit, $"epoch {epoch} is fenced", ESTALE),
+            _ => Broken(Stage.Commit, $"presenting epoch {epoch} at {home}", -claimed),
+        };
+    }
+
+    /// <summary>Stops the body; a call of it that is under way at home is finished or taken back first.</summary>
+    private Outcome<FrozenProcess> Stop() => FrozenProcess.Freeze(cell!.BodyPid, new()
+    {
+        AgentArea = new RemoteAddress(image.AgentArea),
+        SuspendSeccomp = true,
+        Interrupted = () =>
+        {
+            if (goingHome is { } call)
+                remote!.Answer(call.Notification, -ERESTARTNOINTR);
+            goingHome = null;
+            remote!.Quiesce();
+        },
+    });
+
+    private void WatchCell(CellProcess watched)
+    {
+        var thread = new Thread(() =>
+        {
+            if (watched.NextExit() is { } exit)
+                _ = Queue.Run(() => BodyEnded(watched, exit.Status));
+        }, 256 << 10)
+        { IsBackground = true, Name = $"cell {Key:x16}" };
+        thread.Start();
+    }
+
+    private bool BodyEnded(CellProcess ofCell, int waitStatus)
+    {
+        if (State is GuestState.Ended || ofCell != cell)
+            return false;
+        int signal = waitStatus & 0x7f;
+        LogBodyEnded(Key, waitStatus);
+        if (State is GuestState.Remote && remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(signal), out int errno) is null)
+            LogHomeNotTold(Key, errno);
+        Ended(waitStatus, "the body ended");
+        Discard();
+        return true;
+    }
+
+    [LoggerMessage(EventId = 310, Level = LogLevel.Warning, Message = "key {Key:x16}: cgroup {Name} not removed; swept at the next start")]
+    private partial void LogCgroupLeft(ulong key, string name);
+
+    [LoggerMessage(EventId = 311, Level = LogLevel.Information, Message = "key {Key:x16}: the body ended, wait status {Status:x}")]
+    private partial void LogBodyEnded(ulong key, int status);
+
+    [LoggerMessage(EventId = 312, Level = LogLevel.Warning, Message = "key {Key:x16}: home was not told of the body's end: errno {Errno}")]
+    private partial void LogHomeNotTold(ulong key, int errno);
+}

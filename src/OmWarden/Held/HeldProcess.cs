@@ -1,0 +1,37 @@
+// A process this warden has to do with: at home (HomeProcess) or as a guest (GuestProcess). Everything that changes it runs on its
+// queue, one thing after the other; what the engine's threads report is queued too.
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Control;
+
+namespace OpenMosix.Warden.Held;
+
+internal abstract class HeldProcess(ulong key, WardenContext context, Action<HeldProcess> ended)
+{
+    internal ulong Key { get; } = key;
+    internal SerialQueue Queue { get; } = new();
+
+    /// <summary>Whose move is under way and not committed: undone when that connection ends.</summary>
+    internal ControlConnection? Mover { get; set; }
+
+    protected WardenContext Context { get; } = context;
+
+    internal abstract FromWarden Handle(ToWarden request);
+
+    /// <summary>The daemon that began a move is gone.</summary>
+    internal abstract void UndoMove();
+
+    internal abstract Protocol.V1.HeldProcess Describe();
+
+    /// <summary>The warden forgets it.</summary>
+    protected void Forget() => ended(this);
+
+    protected FromWarden Unexpected(string stage, object state, ToWarden request) =>
+        Replies.Failed(stage, $"{request.RequestCase} does not fit a process that is {state} here");
+
+    protected void Ended(int waitStatus, string why) =>
+        Context.Tell(new() { Ended = new() { Key = Key, WaitStatus = waitStatus, Why = why } });
+
+    protected static Failure Broken(string stage, string message, int errno) => Failures.Broken(stage,
+        $"{message}: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)}", errno);
+}

@@ -1,0 +1,294 @@
+// A process at its home: frozen before a move, a deputy while its body is away, a skeleton being filled when the body returns.
+// On its queue only. What fails before the claim ends in Native: the process goes on here, unchanged, and is forgotten.
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Restore;
+using OpenMosix.Checkpoint.Snapshot;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Control;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Interop;
+
+namespace OpenMosix.Warden.Held;
+
+internal enum HomeState
+{
+    Native,
+    /// <summary>Stopped, nothing in it changed.</summary>
+    Frozen,
+    /// <summary>A deputy with all its pages: until the body's claim is confirmed it can be taken back.</summary>
+    DeputyKept,
+    Deputy,
+    /// <summary>The body's pages are being written into the skeleton.</summary>
+    Returning,
+    Returned,
+}
+
+internal sealed partial class HomeProcess : HeldProcess
+{
+    private const long SYS_madvise = 28;
+
+    private readonly int pid;
+    private readonly SafeFileHandle pidfd;
+    private readonly ILogger<HomeProcess> log;
+    private ProcessImage? image;
+    private FrozenProcess? frozen;
+    private DeputyProcess? deputy;
+    private RestoringProcess? restoring;
+    private string bodyNode = "";
+    private uint epoch;
+
+    internal HomeProcess(ulong key, int pid, SafeFileHandle pidfd, WardenContext context, Action<HeldProcess> ended)
+        : base(key, context, ended)
+    {
+        this.pid = pid;
+        this.pidfd = pidfd;
+        log = context.Logger<HomeProcess>();
+    }
+
+    internal HomeState State { get; private set; } = HomeState.Native;
+    internal HomeSide? Side { get; private set; }
+    /// <summary>How it ends, when the body said so; -1: not known, it is not our child.</summary>
+    internal int ExpectedStatus { get; set; } = -1;
+    internal int Pid => pid;
+    internal SafeFileHandle Pidfd => pidfd;
+    internal ulong AgentArea => deputy?.AgentArea.Value ?? 0;
+    internal bool Away => State is HomeState.DeputyKept or HomeState.Deputy;
+
+    internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
+    {
+        ToWarden.RequestOneofCase.Freeze when State is HomeState.Native => Freeze(),
+        ToWarden.RequestOneofCase.Thaw when State is HomeState.Frozen => Thaw(),
+        ToWarden.RequestOneofCase.Thaw when State is HomeState.DeputyKept => TakeBack(),
+        ToWarden.RequestOneofCase.Deputize when State is HomeState.Frozen => Deputize(request.Deputize),
+        ToWarden.RequestOneofCase.Expect when Side is not null => Expect(request.Expect),
+        ToWarden.RequestOneofCase.Committed when State is HomeState.DeputyKept => Committed(),
+        ToWarden.RequestOneofCase.Committed when State is HomeState.Deputy => Replies.Done(),
+        ToWarden.RequestOneofCase.Restore when State is HomeState.Deputy => Return(request.Restore),
+        ToWarden.RequestOneofCase.Finish when State is HomeState.Returning => Finish(),
+        ToWarden.RequestOneofCase.Run when State is HomeState.Returned => Run(request.Run),
+        ToWarden.RequestOneofCase.Abort when State is HomeState.Returning or HomeState.Returned => AbortReturn(),
+        _ => Unexpected(StageOf(State), State, request),
+    };
+
+    internal override void UndoMove()
+    {
+        switch (State)
+        {
+            case HomeState.Frozen:
+                Thaw();
+                break;
+            case HomeState.DeputyKept:
+                // Whether the move happened is the claim's to say (decision 0001), not the daemon's.
+                if (Side!.Expect(Context.Node, epoch + 1, takeBack: true) == 1)
+                    Committed();
+                else
+                    TakeBack();
+                break;
+            case HomeState.Returning or HomeState.Returned:
+                AbortReturn();
+                break;
+        }
+    }
+
+    internal override Protocol.V1.HeldProcess Describe() => new()
+    {
+        Key = Key,
+        Pid = pid,
+        HomePid = pid,
+        Epoch = epoch,
+        Peer = bodyNode,
+        Role = State switch
+        {
+            HomeState.Frozen => Protocol.V1.HeldProcess.Types.Role.Frozen,
+            HomeState.Returning or HomeState.Returned => Protocol.V1.HeldProcess.Types.Role.Restoring,
+            _ => Protocol.V1.HeldProcess.Types.Role.Deputy,
+        },
+    };
+
+    private FromWarden Freeze()
+    {
+        long begin = Stopwatch.GetTimestamp();
+        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(pid);
+        if (!stopped.Ok)
+            return Gone(Replies.Failed(stopped.Failure));
+        frozen = stopped.Value;
+        long between = Stopwatch.GetTimestamp();
+        Outcome<ProcessImage> described = frozen.Snapshot(new() { Node = Context.Node });
+        if (!described.Ok)
+        {
+            frozen.Dispose();
+            return Gone(Replies.Failed(described.Failure));
+        }
+        image = described.Value;
+        State = HomeState.Frozen;
+        return new()
+        {
+            Frozen = new()
+            {
+                Image = image,
+                MemoryPid = pid,
+                FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin, between).TotalMicroseconds,
+                SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
+            },
+        };
+    }
+
+    private FromWarden Thaw()
+    {
+        Outcome thawed = frozen!.Thaw();
+        frozen.Dispose();
+        return Gone(Replies.Of(thawed));
+    }
+
+    private FromWarden Deputize(WardenDeputize request)
+    {
+        if (Context.Engine is null)
+            return Replies.Failed(Stage.Commit, "no link yet: the daemon has not configured this warden");
+        Outcome<DeputyProcess> made = frozen!.Deputize(image!);
+        if (!made.Ok)
+            return Replies.Failed(made.Failure);
+        deputy = made.Value;
+        frozen.Dispose();
+        frozen = null;
+        epoch = request.Epoch;
+        Side = HomeSide.Open(Context.Engine, Key, pid, pidfd, deputy.Arena, deputy.ArenaAddress.Value, null, out int errno);
+        State = HomeState.DeputyKept;
+        if (Side is not null)
+            return Replies.Done();
+        TakeBack();
+        return Replies.Failed(Broken(Stage.Commit, "serving the deputy", errno));
+    }
+
+    private FromWarden Expect(WardenExpect request)
+    {
+        int result = Side!.Expect(request.Node, request.Epoch, request.TakeBack);
+        if (result < 0)
+            return Replies.Failed(Broken(Stage.Commit, $"expecting epoch {request.Epoch} of {request.Node}", -result));
+        if (result == 0)
+            (epoch, bodyNode) = (request.Epoch, request.Node);
+        return new() { Expected = new() { Claimed = result == 1 } };
+    }
+
+    private FromWarden Committed()
+    {
+        State = HomeState.Deputy;
+        Mover = null;
+        foreach (DropRange range in deputy!.Drop)
+        {
+            long result = Side!.Call(SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
+            // The move is done all the same; memory that stays is a cost, not a fault of the process.
+            if (result < 0)
+                LogKept(Key, range.Address.Value, range.Bytes, (int)-result);
+        }
+        return Replies.Done();
+    }
+
+    /// <summary>The body never ran elsewhere: the deputy becomes the process again.</summary>
+    private FromWarden TakeBack()
+    {
+        List<byte[]> signals = Side?.TakeSignals() ?? [];
+        CloseSide();
+        Outcome back = RestoringProcess.TakeBack(pid, image!, new() { Signals = signals });
+        return Gone(Replies.Of(back));
+    }
+
+    private FromWarden Return(WardenRestore request)
+    {
+        long begin = Stopwatch.GetTimestamp();
+        Outcome<RestoringProcess> begun = RestoringProcess.BeginReturn(pid, request.Image);
+        if (!begun.Ok)
+            return Replies.Failed(begun.Failure);
+        restoring = begun.Value;
+        State = HomeState.Returning;
+        return new()
+        {
+            Restoring = new()
+            {
+                MemoryPid = pid,
+                FileBase = { restoring.FileBases },
+                RestoreUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds,
+            },
+        };
+    }
+
+    private FromWarden Finish()
+    {
+        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { Signals = Side!.TakeSignals() });
+        if (!finished.Ok)
+            return Replies.Failed(finished.Failure);
+        State = HomeState.Returned;
+        return Replies.Done();
+    }
+
+    private FromWarden Run(WardenRun request)
+    {
+        // From here on the body elsewhere is fenced; it was frozen before its pages were read.
+        int fenced = Side!.Expect(Context.Node, request.Epoch, takeBack: false);
+        if (fenced < 0)
+            return Replies.Failed(Broken(Stage.Return, $"taking epoch {request.Epoch}", -fenced));
+        CloseSide();
+        Outcome runs = restoring!.Run();
+        restoring.Dispose();
+        return Gone(Replies.Of(runs));
+    }
+
+    private FromWarden AbortReturn()
+    {
+        restoring!.Abort();
+        restoring.Dispose();
+        restoring = null;
+        State = HomeState.Deputy;
+        return Replies.Done();
+    }
+
+    /// <summary>The deputy has ended, whoever ended it: the body has to end too.</summary>
+    internal void DeputyEnded()
+    {
+        if (State == HomeState.Native)
+            return;
+        Side?.Control(OmEngine.OM_CONTROL_GONE);
+        Ended(ExpectedStatus, "the deputy ended");
+        frozen?.Dispose();
+        restoring?.Dispose();
+        CloseSide();
+        Gone(Replies.Done());
+    }
+
+    /// <summary>The deputy executes a new program (execve): it is native again.</summary>
+    internal void WentOn()
+    {
+        CloseSide();
+        Context.Tell(new() { WentOn = new() { Key = Key } });
+        Gone(Replies.Done());
+    }
+
+    private FromWarden Gone(FromWarden reply)
+    {
+        State = HomeState.Native;
+        deputy?.Dispose();
+        pidfd.Dispose();
+        Forget();
+        return reply;
+    }
+
+    private void CloseSide()
+    {
+        Side?.Dispose();
+        Side = null;
+    }
+
+    private static string StageOf(HomeState state) => state switch
+    {
+        HomeState.Returning or HomeState.Returned => Stage.Return,
+        HomeState.DeputyKept => Stage.Commit,
+        HomeState.Deputy => Stage.Forward,
+        _ => Stage.Freeze,
+    };
+
+    [LoggerMessage(EventId = 210, Level = LogLevel.Warning, Message = "key {Key:x16}: {Bytes} bytes at {Address:x} not dropped: errno {Errno}")]
+    private partial void LogKept(ulong key, ulong address, ulong bytes, int errno);
+}

@@ -1,0 +1,86 @@
+// Wires the parts, says READY, and ends on SIGTERM.
+using System.Globalization;
+using System.Runtime.InteropServices;
+using Microsoft.Extensions.Logging;
+using OpenMosix.Warden.Cell;
+using OpenMosix.Warden.Control;
+using OpenMosix.Warden.Held;
+using OpenMosix.Warden.Signals;
+
+namespace OpenMosix.Warden.Hosting;
+
+internal static partial class WardenApplication
+{
+    internal static async Task<int> RunAsync(WardenOptions options)
+    {
+        using ILoggerFactory loggers = Log.Create(options);
+        ILogger log = loggers.CreateLogger("omwarden");
+        if (!Environment.IsPrivilegedProcess)
+        {
+            LogFailed(log, "needs root: it stops and builds processes of every user");
+            return 1;
+        }
+        using var stop = new CancellationTokenSource();
+        void Stop(PosixSignalContext signal)
+        {
+            signal.Cancel = true;
+            stop.Cancel();
+        }
+        using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
+        using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
+
+        CgroupTree cgroups = CgroupTree.Find();
+        int swept = CgroupSweep.Run(cgroups, options.Instance, new HashSet<string>());
+        if (swept > 0)
+            LogSwept(log, swept);
+
+        ControlSocket? socket = null;
+        var context = new WardenContext(options, cgroups, loggers, message => socket?.Broadcast(message));
+        using var service = new WardenService(context, loggers.CreateLogger<WardenService>());
+        using (socket = new ControlSocket(options.Socket, service, loggers.CreateLogger<ControlSocket>()))
+        using (var manager = new ServiceManager(Environment.GetEnvironmentVariable("NOTIFY_SOCKET")))
+        {
+            try
+            {
+                socket.Bind();
+            }
+            catch (Exception refused) when (refused is System.Net.Sockets.SocketException or IOException or UnauthorizedAccessException)
+            {
+                LogFailed(log, $"{options.Socket}: {refused.Message}");
+                return 1;
+            }
+            manager.Ready("waiting for openmosixd");
+            LogReady(log, options.Socket);
+            await Task.WhenAll(socket.RunAsync(stop.Token), new StopWatcher(() => service.HomeProcesses).RunAsync(stop.Token),
+                KeepWatchdogAsync(manager, stop.Token)).ConfigureAwait(false);
+            manager.Stopping();
+        }
+        return 0;
+    }
+
+    private static async Task KeepWatchdogAsync(ServiceManager manager, CancellationToken stop)
+    {
+        if (!long.TryParse(Environment.GetEnvironmentVariable("WATCHDOG_USEC"), CultureInfo.InvariantCulture, out long microseconds) || microseconds <= 0)
+            return;
+        try
+        {
+            while (true)
+            {
+                manager.Watchdog();
+                await Task.Delay(TimeSpan.FromMicroseconds(microseconds / 2), stop).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException)
+        {
+        }
+    }
+
+    [LoggerMessage(EventId = 1, Level = LogLevel.Information, Message = "serving {Socket}")]
+    private static partial void LogReady(ILogger log, string socket);
+
+    [LoggerMessage(EventId = 2, Level = LogLevel.Error, Message = "{Why}")]
+    private static partial void LogFailed(ILogger log, string why);
+
+    [LoggerMessage(EventId = 3, Level = LogLevel.Warning, Message = "{Count} cells of an earlier warden removed")]
+    private static partial void LogSwept(ILogger log, int count);
+}

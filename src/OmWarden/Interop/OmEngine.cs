@@ -1,0 +1,137 @@
+// om_engine.h, 1:1. Everything here returns 0, a count or -errno.
+using System.Runtime.InteropServices;
+
+namespace OpenMosix.Warden.Interop;
+
+internal static unsafe partial class OmEngine
+{
+    internal const string Library = "omengine";
+    internal const int StateBytes = 4096;
+
+    internal const uint OM_CONTROL_STOP = 1;
+    internal const uint OM_CONTROL_CONTINUE = 2;
+    internal const uint OM_CONTROL_GONE = 3;
+    internal const uint OM_CONTROL_FENCED = 4;
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_structural
+    {
+        internal ulong notification;
+        internal uint tid;
+        internal int number;
+        internal fixed ulong args[6];
+        internal ulong instruction_pointer;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_signal
+    {
+        internal int signo;
+        internal int reserved;
+        internal fixed byte info[128];
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_callbacks
+    {
+        internal nint context;
+        internal delegate* unmanaged<nint, ulong, uint, void> home_claimed;
+        internal delegate* unmanaged<nint, ulong, void> home_deputy_gone;
+        internal delegate* unmanaged<nint, ulong, ulong, uint, byte*, uint, void> home_structural;
+        internal delegate* unmanaged<nint, ulong, om_structural*, void> remote_structural;
+        internal delegate* unmanaged<nint, ulong, uint, om_signal*, ulong, void> remote_signal;
+        internal delegate* unmanaged<nint, ulong, uint, void> remote_control;
+        internal delegate* unmanaged<nint, byte*, byte, byte*, void> link_state;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_engine_options
+    {
+        internal byte* node;
+        internal byte* certificate_path;
+        internal byte* key_path;
+        internal byte* ca_path;
+        internal byte* listen_address;
+        internal ushort listen_port;
+        internal om_callbacks callbacks;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_home_options
+    {
+        internal ulong key;
+        internal int pid;
+        internal int pidfd;
+        internal int arena_fd;
+        internal ulong arena_address;
+        internal int state_fd;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_remote_options
+    {
+        internal ulong key;
+        internal uint epoch;
+        internal int pid;
+        internal int pidfd;
+        internal int listener;
+        internal byte* home;
+        internal ulong area;
+        internal int state_fd;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_counters
+    {
+        internal ulong calls, bytes_out, bytes_in, refused;
+    }
+
+    [LibraryImport(Library)]
+    internal static partial int om_engine_open(om_engine_options* options, nint* engine);
+    [LibraryImport(Library)]
+    internal static partial void om_engine_close(nint engine);
+    [LibraryImport(Library)]
+    internal static partial int om_engine_port(nint engine);
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int om_engine_peer(nint engine, string node, string address, ushort port);
+
+    [LibraryImport(Library)]
+    internal static partial int om_home_open(nint engine, om_home_options* options, nint* home);
+    [LibraryImport(Library)]
+    internal static partial void om_home_close(nint home);
+    [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
+    internal static partial int om_home_expect(nint home, string node, uint epoch, [MarshalAs(UnmanagedType.U1)] bool takeBack);
+    [LibraryImport(Library)]
+    internal static partial int om_home_call(nint home, long number, ulong* args, void* data, uint bytes, long* result);
+    [LibraryImport(Library)]
+    internal static partial ulong om_home_data_address(nint home);
+    [LibraryImport(Library)]
+    internal static partial int om_home_reply(nint home, ulong call, void* reply, uint bytes);
+    [LibraryImport(Library)]
+    internal static partial int om_home_control(nint home, uint what);
+    [LibraryImport(Library)]
+    internal static partial int om_home_take_signals(nint home, om_signal* signals, uint capacity);
+
+    [LibraryImport(Library)]
+    internal static partial int om_remote_open(nint engine, om_remote_options* options, nint* remote);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_start(nint remote, uint timeoutMs);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_quiesce(nint remote);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_resume(nint remote);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_left(nint remote, int* number, ulong* leftNs);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_rest(nint remote, int number, ulong leftNs);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_close(nint remote);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_answer(nint remote, ulong notification, long value, uint flags);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_call(nint remote, int number, ulong* args, [MarshalAs(UnmanagedType.U1)] bool local, long* result);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_ask(nint remote, uint kind, void* request, uint bytes, void* reply, uint capacity);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_counters(nint remote, om_counters* counters);
+}

@@ -1,0 +1,81 @@
+// A tracer for the time of one execve: all its ptrace calls come from its own thread. Whether the exec happens or not, it detaches; a signal
+// that stops the tracee meanwhile is passed on.
+using OpenMosix.Warden.Interop;
+
+namespace OpenMosix.Warden.Structure;
+
+internal sealed class ExecWatch : IDisposable
+{
+    private readonly int pid;
+    private readonly TaskCompletionSource happened = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly TaskCompletionSource<bool> seized = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Thread thread;
+    private volatile bool leaving;
+
+    private ExecWatch(int pid)
+    {
+        this.pid = pid;
+        thread = new Thread(Watch, 256 << 10) { IsBackground = true, Name = $"exec of {pid}" };
+    }
+
+    /// <summary>Completes when the new program is in place. The tracee is detached then, before its first instruction or after.</summary>
+    internal Task Happened => happened.Task;
+
+    /// <summary>Null when it cannot be traced (someone else does).</summary>
+    internal static ExecWatch? Begin(int pid)
+    {
+        var watch = new ExecWatch(pid);
+        watch.thread.Start();
+        return watch.seized.Task.Result ? watch : null;
+    }
+
+    public void Dispose()
+    {
+        leaving = true;
+        // Makes the tracee stop, so that the thread can detach. Any thread of the tracer's process may send a signal, only its own may
+        // use ptrace: the stop is made by a signal that is then dropped.
+        if (!happened.Task.IsCompleted)
+        {
+            using var pidfd = Processes.OpenPidfd(pid);
+            if (pidfd is not null)
+                Processes.SendSignal(pidfd, LeaveSignal);
+        }
+        thread.Join();
+    }
+
+    // Unused by programs and libraries (between glibc's two); dropped before the tracee sees it.
+    private const int LeaveSignal = 33;
+
+    private void Watch()
+    {
+        int error = Ptrace.Request(Ptrace.PTRACE_SEIZE, pid, Ptrace.PTRACE_O_TRACEEXEC);
+        seized.SetResult(error == 0);
+        if (error != 0)
+            return;
+        while (Ptrace.Wait(pid) is { } status)
+        {
+            if ((status & 0xff) != 0x7f)
+                break; // ended
+            int signal = status >> 8 & 0xff;
+            int happening = status >> 16;
+            if (happening == Ptrace.PTRACE_EVENT_EXEC)
+            {
+                Ptrace.Request(Ptrace.PTRACE_DETACH, pid, 0);
+                happened.TrySetResult();
+                return;
+            }
+            if (happening == Ptrace.PTRACE_EVENT_STOP)
+            {
+                Ptrace.Request(signal is 19 or 20 or 21 or 22 ? Ptrace.PTRACE_LISTEN : Ptrace.PTRACE_CONT, pid, 0);
+                continue;
+            }
+            if (leaving && signal == LeaveSignal)
+            {
+                Ptrace.Request(Ptrace.PTRACE_DETACH, pid, 0);
+                return;
+            }
+            Ptrace.Request(Ptrace.PTRACE_CONT, pid, signal);
+        }
+        // It has ended: the caller learns it from the call.
+    }
+}

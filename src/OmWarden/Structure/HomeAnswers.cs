@@ -1,0 +1,90 @@
+// Home's side of what a body asks beyond plain calls. On the engine's thread of that process; while it runs the body waits, so nothing else
+// is asked of the deputy. Requests come from another node: sizes and ranges are checked before use.
+using System.Buffers.Binary;
+using OpenMosix.Checkpoint.Pages;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Held;
+using OpenMosix.Warden.Interop;
+
+namespace OpenMosix.Warden.Structure;
+
+internal static class HomeAnswers
+{
+    private const long SYS_rt_sigaction = 13, SYS_getpid = 39, SYS_kill = 62, SYS_exit_group = 231, SYS_prlimit64 = 302;
+    private const ulong RLIMIT_CORE = 4;
+    private const int SIGKILL = 9, EINVAL = 22;
+
+    /// <summary>int64: 0 or -errno.</summary>
+    internal static byte[] Answer(HomeProcess process, uint kind, ReadOnlySpan<byte> request)
+    {
+        if (process.Side is not { } side)
+            return HomeRequest.Result(-3);
+        long result = kind switch
+        {
+            HomeRequest.Exit when request.Length == 4 => Exit(process, side, BinaryPrimitives.ReadInt32LittleEndian(request)),
+            HomeRequest.Signalled when request.Length == 4 => Die(process, side, BinaryPrimitives.ReadInt32LittleEndian(request)),
+            HomeRequest.Disposition when request.Length == 16 => Disposition(process, side, BinaryPrimitives.ReadInt32LittleEndian(request),
+                BinaryPrimitives.ReadInt32LittleEndian(request[4..]), BinaryPrimitives.ReadUInt64LittleEndian(request[8..])),
+            HomeRequest.Execute => ExecuteAtHome.Run(process, side, request),
+            _ => -EINVAL,
+        };
+        return HomeRequest.Result(result);
+    }
+
+    private static long Exit(HomeProcess process, HomeSide side, int status)
+    {
+        process.ExpectedStatus = (status & 0xff) << 8;
+        side.Call(SYS_exit_group, [(ulong)status]);
+        return 0;
+    }
+
+    /// <summary>The deputy dies of the signal its body died of, without a core: there would be nothing of the body in it.</summary>
+    private static long Die(HomeProcess process, HomeSide side, int signal)
+    {
+        if (signal is < 1 or > 64)
+            return -EINVAL;
+        process.ExpectedStatus = signal;
+        if (signal != SIGKILL)
+        {
+            side.Call(SYS_prlimit64, [0, RLIMIT_CORE, side.DataAddress, 0], new byte[16]);
+            side.Call(SYS_rt_sigaction, [(ulong)signal, side.DataAddress, 0, 8], new byte[32]);
+            long self = side.Call(SYS_getpid, []);
+            if (self > 0)
+                side.Call(SYS_kill, [(ulong)self, (ulong)signal]);
+        }
+        // Still there only if it is SIGKILL, or the init of a pid namespace, which its own signals do not kill.
+        Processes.SendSignal(process.Pidfd, SIGKILL);
+        return 0;
+    }
+
+    private static long Disposition(HomeProcess process, HomeSide side, int signal, int disposition, ulong flags)
+    {
+        if (signal is < 1 or > 64)
+            return -EINVAL;
+        byte[] action = new byte[32];
+        if (disposition == SignalAction.Ignore)
+            action[0] = 1;
+        else if (disposition == SignalAction.Handler || !StopsByDefault(signal))
+            AgentHandler(process, flags, action);
+        return side.Call(SYS_rt_sigaction, [(ulong)signal, side.DataAddress, 0, 8], action);
+    }
+
+    // Left to the kernel: in an orphaned process group it ignores them (KERNEL.md 9).
+    private static bool StopsByDefault(int signal) => signal is 20 or 21 or 22;
+
+    private static void AgentHandler(HomeProcess process, ulong flags, Span<byte> action)
+    {
+        const ulong SA_SIGINFO = 4, SA_RESTORER = 0x04000000;
+        const ulong allowed = 3; // SA_NOCLDSTOP | SA_NOCLDWAIT
+        // struct om_agent_header, read where the agent lies.
+        Span<byte> header = stackalloc byte[48];
+        if (PageReader.Read(process.Pid, new RemoteAddress(process.AgentArea), header) != 0)
+            return;
+        BinaryPrimitives.WriteUInt64LittleEndian(action, process.AgentArea + BinaryPrimitives.ReadUInt32LittleEndian(header[24..]));
+        BinaryPrimitives.WriteUInt64LittleEndian(action[8..], SA_SIGINFO | SA_RESTORER | flags & allowed);
+        BinaryPrimitives.WriteUInt64LittleEndian(action[16..], process.AgentArea + BinaryPrimitives.ReadUInt32LittleEndian(header[28..]));
+        // While it runs nothing else may: it writes the slot's ring.
+        BinaryPrimitives.WriteUInt64LittleEndian(action[24..], ulong.MaxValue);
+    }
+}

@@ -1,0 +1,132 @@
+// mmap of a file: the deputy maps it in the skeleton, which decides all errors; the body gets a memfd with the same content at the same
+// address (decision 0004). The content comes through the deputy's pread64 into a shared staging mapping, so that the cell is charged.
+using System.Buffers.Binary;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Pages;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Held;
+
+namespace OpenMosix.Warden.Structure;
+
+internal static class MapFile
+{
+    private const int SYS_close = 3, SYS_fstat = 5, SYS_mmap = 9, SYS_munmap = 11, SYS_pread64 = 17, SYS_ftruncate = 77, SYS_memfd_create = 319;
+    private const ulong PROT_WRITE = 2, PROT_READ = 1;
+    private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000,
+        MAP_FIXED_NOREPLACE = 0x100000;
+    private const int ENOMEM = 12, S_IFMT = 0xf000, S_IFREG = 0x8000;
+    private const ulong PageBytes = 4096;
+    private const int PieceBytes = 256 << 10;
+    private const ulong NoFd = ulong.MaxValue;
+
+    internal static void Conduct(GuestProcess guest, StructuralCall call)
+    {
+        ulong wanted = call.Args[0], length = (call.Args[1] + PageBytes - 1) & ~(PageBytes - 1), protection = call.Args[2], flags = call.Args[3];
+        ulong fd = call.Args[4], offset = call.Args[5];
+        Span<byte> stat = stackalloc byte[144];
+        long known = guest.Remote.CallWith(SYS_fstat, [fd, 0], 1, stat);
+        bool regular = known == 0 && (BinaryPrimitives.ReadUInt32LittleEndian(stat[24..]) & S_IFMT) == S_IFREG;
+        bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
+        // What a device, or writing to a shared file, means cannot be copied: the body goes to where the file is. Nonsense (a bad fd, an
+        // unaligned offset) goes on to the deputy's mmap, which says what is wrong with it.
+        if (known == 0 && (!regular || shared && (protection & PROT_WRITE) != 0))
+        {
+            guest.GoHome(call, regular ? "mmap of a shared writable file" : "mmap of a device");
+            return;
+        }
+        Outcome<FrozenProcess> stopped = guest.StopIn(call);
+        if (!stopped.Ok)
+            return; // it has ended; its cell reports that
+        using FrozenProcess body = stopped.Value;
+        long result = Map(guest, body, wanted, length, call.Args[1], protection, flags, fd, offset,
+            BinaryPrimitives.ReadUInt64LittleEndian(stat[48..]));
+        if (body.ReadRegisters() is { Ok: true } read)
+        {
+            Registers registers = read.Value;
+            registers.Rip = call.InstructionPointer;
+            registers.Rax = (ulong)result;
+            registers.OrigRax = ulong.MaxValue; // nothing to restart
+            body.WriteRegisters(registers);
+        }
+        body.Thaw();
+    }
+
+    private static long Map(GuestProcess guest, FrozenProcess body, ulong wanted, ulong length, ulong exactLength, ulong protection, ulong flags, ulong fd,
+        ulong offset, ulong fileBytes)
+    {
+        // The body's own kernel chooses the address, by the same rules and among what is free there.
+        bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
+        long address = replaces
+            ? (long)wanted
+            : One(body, SYS_mmap, wanted, length, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags & MAP_FIXED_NOREPLACE, NoFd, 0);
+        if (address < 0)
+            return address;
+        long home = guest.Remote.Call(SYS_mmap, [(ulong)address, exactLength, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, fd, offset]);
+        long result = home < 0 ? home : Fill(guest, body, (ulong)address, length, protection, flags, fd, offset, fileBytes);
+        if (result < 0 && !replaces)
+            One(body, SYS_munmap, (ulong)address, length);
+        return result;
+    }
+
+    private static long Fill(GuestProcess guest, FrozenProcess body, ulong address, ulong length, ulong protection, ulong flags, ulong fd, ulong offset,
+        ulong fileBytes)
+    {
+        ulong shown = fileBytes > offset ? Math.Min(length, fileBytes - offset) : 0;
+        var batch = new Batch();
+        ulong name = batch.Data("om-file\0"u8);
+        int made = batch.Add(SYS_memfd_create, name, 1);
+        if (body.Execute(batch) is not { Ok: true } created || created.Value[made] < 0)
+            return -ENOMEM;
+        ulong memfd = (ulong)created.Value[made];
+        try
+        {
+            if (One(body, SYS_ftruncate, memfd, shown) < 0)
+                return -ENOMEM;
+            if (shown > 0 && Copy(guest, body, memfd, shown, fd, offset) is < 0 and var failed)
+                return failed;
+            long mapped = One(body, SYS_mmap, address, length, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, memfd, 0);
+            return mapped;
+        }
+        finally
+        {
+            One(body, SYS_close, memfd);
+        }
+    }
+
+    private static long Copy(GuestProcess guest, FrozenProcess body, ulong memfd, ulong shown, ulong fd, ulong offset)
+    {
+        long staging = One(body, SYS_mmap, 0, shown, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+        if (staging < 0)
+            return staging;
+        try
+        {
+            byte[] piece = new byte[PieceBytes];
+            for (ulong done = 0; done < shown;)
+            {
+                int want = (int)Math.Min(PieceBytes, shown - done);
+                long got = guest.Remote.CallWith(SYS_pread64, [fd, 0, (ulong)want, offset + done], 1, piece);
+                if (got < 0)
+                    return got;
+                if (got == 0)
+                    break; // it shrank meanwhile: zeros, as the page cache would show
+                if (PageWriter.Write(guest.Cell.BodyPid, new RemoteAddress((ulong)staging + done), piece.AsSpan(0, (int)got)) != 0)
+                    return -ENOMEM;
+                done += (ulong)got;
+            }
+            return 0;
+        }
+        finally
+        {
+            One(body, SYS_munmap, (ulong)staging, shown);
+        }
+    }
+
+    private static long One(FrozenProcess body, long number, params ReadOnlySpan<ulong> args)
+    {
+        var batch = new Batch();
+        int index = batch.Add(number, args);
+        return body.Execute(batch) is { Ok: true } done ? done.Value[index] : -ENOMEM;
+    }
+}

@@ -1,0 +1,44 @@
+// Calls that change the process on both sides. One stop of the body each (KERNEL.md 22); on the queue of the process. Whatever cannot be
+// done here goes home: the body is returned and issues the call again, natively.
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Held;
+
+namespace OpenMosix.Warden.Structure;
+
+internal static class StructuralCalls
+{
+    private const int mmap = 9, rt_sigaction = 13, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, exit_group = 231, execveat = 322, clone3 = 435;
+    private const int ENOSYS = 38;
+
+    internal static void Conduct(GuestProcess guest, StructuralCall call)
+    {
+        switch (call.Number)
+        {
+            case rt_sigaction:
+                SignalAction.Conduct(guest, call);
+                break;
+            case mmap:
+                MapFile.Conduct(guest, call);
+                break;
+            case execve or execveat:
+                Execute.Conduct(guest, call);
+                break;
+            case exit or exit_group:
+                guest.Remote.Ask(HomeRequest.Exit, HomeRequest.Number((int)call.Args[0]), out _);
+                guest.EndFromHome("exit");
+                break;
+            case fork or vfork or clone:
+                guest.GoHome(call, "fork");
+                break;
+            case clone3:
+                // glibc then uses clone, whose arguments are registers and cannot be changed behind our back (KERNEL.md 17).
+                guest.Remote.Answer(call.Notification, -ENOSYS);
+                break;
+            default:
+                guest.GoHome(call, NameOf(call.Number));
+                break;
+        }
+    }
+
+    private static string NameOf(int number) => $"system call {number}";
+}
