@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.IO.Pipelines;
+using OpenMosix.Grpc.Server;
 using OpenMosix.Grpc.Wire;
 
 namespace OpenMosix.Grpc;
@@ -79,13 +80,9 @@ public sealed class FrameWriter
     }
 
     /// <summary>Sends what was committed; waits while the receiver is slow.</summary>
-    public async ValueTask FlushAsync(CancellationToken cancellationToken)
+    public ValueTask FlushAsync(CancellationToken cancellationToken)
     {
         UnflushedBytes = 0;
-        var result = await _output.FlushAsync(cancellationToken).ConfigureAwait(false);
-        if (result.IsCanceled || result.IsCompleted)
-        {
-            throw new OperationCanceledException("The receiver has gone away.");
-        }
+        return ResponseFlush.FlushAsync(_output, cancellationToken);
     }
 }
