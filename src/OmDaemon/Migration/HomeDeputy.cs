@@ -1,0 +1,66 @@
+// What only home does in a move: the deputy and the epoch. See src/DESIGN.md, "One body, one key, one epoch".
+using Microsoft.Extensions.Logging;
+using OpenMosix.Daemon.Warden;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Migration;
+
+internal enum TakeBack
+{
+    Claimed, // the target presented its epoch: the body runs there
+    Taken,   // the epoch given is in force, the target's is fenced for ever
+    Gone,    // home's warden holds nothing of the process: it is native, or it has ended
+}
+
+internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimeProvider time, ILogger<HomeDeputy> log)
+{
+    private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
+
+    public async Task<Step<WardenDone>> DeputizeAsync(ulong key, uint epoch, CancellationToken cancellationToken) => Steps.Of(
+        await warden.AskAsync(new ToWarden { Deputize = new WardenDeputize { Key = key, Epoch = epoch } }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
+        Stage.Commit, reply => reply.Done);
+
+    public async Task<Step<WardenExpected>> ExpectAsync(ulong key, uint epoch, string node, CancellationToken cancellationToken) => Steps.Of(
+        await warden.AskAsync(new ToWarden { Expect = new WardenExpect { Key = key, Epoch = epoch, Node = node } }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
+        Stage.Commit, reply => reply.Expected);
+
+    /// <summary>
+    /// Run was not answered, or not as hoped. Asks until home's warden answers: nobody may go on before. While the warden is away the
+    /// answer is not needed either, as every call of the body waits for it.
+    /// </summary>
+    public async Task<TakeBack> TakeBackAsync(ulong key, uint epoch, string node, CancellationToken stopping)
+    {
+        while (true)
+        {
+            WardenAnswer answer = await warden.AskAsync(
+                new ToWarden { Expect = new WardenExpect { Key = key, Epoch = epoch, Node = node, TakeBack = true } }, MoveDeadlines.Short, time, stopping).ConfigureAwait(false);
+            if (answer is WardenAnswer.Replied { Reply.Expected: { } expected })
+                return expected.Claimed ? TakeBack.Claimed : TakeBack.Taken;
+            if (await IsHeldAsync(key, stopping).ConfigureAwait(false) == false)
+                return TakeBack.Gone;
+            stopping.ThrowIfCancellationRequested();
+            LogAgain(key.ToString("x16"), answer.AsFailure(Stage.Commit)?.Message ?? "an answer of another kind");
+            await Task.Delay(RetryPause, time, stopping).ConfigureAwait(false);
+        }
+    }
+
+    /// <summary>The body runs elsewhere: the skeleton's pages are given back.</summary>
+    public async Task<Failure?> CommittedAsync(ulong key, CancellationToken cancellationToken)
+    {
+        await pages.ReleaseAsync(key).ConfigureAwait(false);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Committed = new WardenCommitted { Key = key } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
+        return answer.AsFailure(Stage.Forward);
+    }
+
+    // Null: the warden does not say.
+    private async Task<bool?> IsHeldAsync(ulong key, CancellationToken stopping)
+    {
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, stopping).ConfigureAwait(false);
+        return answer is WardenAnswer.Replied { Reply.Status: { } status } ? status.Processes.Any(held => held.Key == key) : null;
+    }
+
+    [LoggerMessage(520, LogLevel.Warning, "key {Key}: the warden does not say who has the body, asked again: {Why}")]
+    private partial void LogAgain(string key, string why);
+}

@@ -1,0 +1,262 @@
+// This node as one end of a move: for its own daemon, which conducts moves of processes whose home this is, and for other homes through
+// MigrationMethods. Whoever calls has the right to; what they send has not been checked. One step at a time for each key, save that Abort
+// breaks a Restore off. What a home does not go on with is undone when its lease ends.
+using System.Collections.Concurrent;
+using System.Diagnostics;
+using Microsoft.Extensions.Logging;
+using OpenMosix.Daemon.Cluster;
+using OpenMosix.Daemon.Hosting;
+using OpenMosix.Daemon.Ship;
+using OpenMosix.Daemon.Warden;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.Image;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Migration;
+
+internal sealed partial class LocalNode(
+    IWarden warden, IPageShip pages, Guests guests, ILoadReader load, IClusterView cluster, FaultPoints faults, DaemonOptions options,
+    TimeProvider time, ILogger<LocalNode> log) : IMoveNode
+{
+    private readonly KeyedGate<ulong> _gate = new();
+    private readonly ConcurrentDictionary<ulong, CancellationTokenSource> _restores = new();
+    private readonly ConcurrentDictionary<ulong, ITimer> _leases = new();
+
+    public string Node => options.Node;
+
+    public async Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken)
+    {
+        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        if (await faults.AtAsync(Stage.Freeze, cancellationToken).ConfigureAwait(false) is { } fault)
+            return Step<FreezeReply>.Refused(fault);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
+        Step<WardenFrozen> frozen = Steps.Of(answer, Stage.Freeze, reply => reply.Frozen);
+        if (!frozen.Ok)
+            return frozen.Cast<FreezeReply>();
+
+        ProcessImage image = frozen.Value!.Image;
+        Failure? failure = pages.Offer(request.Key, request.Epoch, image, frozen.Value.MemoryPid, request.Target).Failure
+            ?? await faults.AtAsync(Stage.Snapshot, cancellationToken).ConfigureAwait(false);
+        if (failure is not null)
+        {
+            await ThawInsideAsync(new KeyRequest { Key = request.Key }).ConfigureAwait(false);
+            return Step<FreezeReply>.Refused(failure);
+        }
+        if (pid == 0)
+        {
+            guests.Set(request.Key, GuestState.Frozen);
+            Lease(request.Key, MoveDeadlines.FrozenLease(image), () => ThawAsync(new KeyRequest { Key = request.Key }, CancellationToken.None));
+        }
+        return new FreezeReply { Image = image, FreezeUs = frozen.Value.FreezeUs, SnapshotUs = frozen.Value.SnapshotUs };
+    }
+
+    public async Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken)
+    {
+        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        return await ThawInsideAsync(request).ConfigureAwait(false);
+    }
+
+    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
+        RestoreAsync(request, options.Node, cancellationToken);
+
+    /// <param name="home">Who conducts; this node for a Return.</param>
+    public async Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, string home, CancellationToken cancellationToken)
+    {
+        if (request.Image is null || request.Key == 0 || request.Epoch == 0)
+            return Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, "the request has no image, key or epoch"));
+        if (ImageValidation.Check(request.Image) is { } wrong)
+            return Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, $"the image is not valid: {wrong}"));
+
+        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        CellLimits? limits = null;
+        if (home != options.Node)
+        {
+            if (Admit(request, home, out limits) is { } refused)
+                return Step<RestoreReply>.Refused(refused);
+        }
+        using var given = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _restores[request.Key] = given;
+        try
+        {
+            return await RestoreInsideAsync(request, home, limits, given.Token).ConfigureAwait(false);
+        }
+        finally
+        {
+            _restores.TryRemove(request.Key, out _);
+        }
+    }
+
+    public async Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken)
+    {
+        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        if (guests.Find(request.Key) is { } guest && (guest.State != GuestState.Ready || guest.Epoch != request.Epoch))
+            return Step<MoveReply>.Refused(Failures.Broken(Stage.Commit, $"nothing is ready here for epoch {request.Epoch}"));
+        if (await faults.AtAsync(Stage.Commit, cancellationToken).ConfigureAwait(false) is { } fault)
+            return Step<MoveReply>.Refused(fault);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Run = new WardenRun { Key = request.Key, Epoch = request.Epoch } }, MoveDeadlines.Run, time, cancellationToken).ConfigureAwait(false);
+        Step<MoveReply> ran = Done(answer, Stage.Commit);
+        if (ran.Ok)
+        {
+            EndLease(request.Key);
+            guests.Set(request.Key, GuestState.Running);
+        }
+        return ran;
+    }
+
+    public async Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken)
+    {
+        if (_restores.TryGetValue(request.Key, out CancellationTokenSource? restore))
+            await CancelAsync(restore).ConfigureAwait(false);
+        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        return IsObsolete(request) ? new MoveReply() : await AbortInsideAsync(request.Key).ConfigureAwait(false);
+    }
+
+    public async Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken)
+    {
+        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        if (IsObsolete(request))
+            return new MoveReply();
+        EndLease(request.Key);
+        await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Discard = new WardenDiscard { Key = request.Key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
+        guests.Remove(request.Key);
+        return Done(answer, Stage.Forward);
+    }
+
+    private Failure? Admit(RestoreRequest request, string home, out CellLimits? limits)
+    {
+        limits = null;
+        NodeInfo self = cluster.Self.Clone();
+        self.Load = load.Read();
+        var state = new TargetState(self, options.Accepts, guests.ReservedBytes);
+        if (TargetAdmission.Check(request.Image, state) is { } refusal)
+            return Failures.Refused(Stage.Restore, refusal);
+        limits = TargetAdmission.Limits(request.Image, state, cluster.Find(home)?.Info.Load?.Cpus ?? 0);
+        return guests.TryAdd(Guest.Of(request, home)) ? null : Failures.Broken(Stage.Restore, "a body with this key is here already");
+    }
+
+    private async Task<Step<RestoreReply>> RestoreInsideAsync(RestoreRequest request, string home, CellLimits? limits, CancellationToken cancellationToken)
+    {
+        string stage = home == options.Node ? Stage.Return : Stage.Restore;
+        if (await faults.AtAsync(stage, cancellationToken).ConfigureAwait(false) is { } fault)
+            return await GiveUpAsync(request.Key, fault).ConfigureAwait(false);
+
+        var restore = new WardenRestore { Key = request.Key, Epoch = request.Epoch, Image = request.Image, Home = home, Limits = limits };
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Restore = restore }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
+        Step<WardenRestoring> restoring = Steps.Of(answer, Stage.Restore, reply => reply.Restoring);
+        if (!restoring.Ok)
+            return await GiveUpAsync(request.Key, restoring.Failure!).ConfigureAwait(false);
+
+        Outcome<PullResult> pulled = await faults.AtAsync(Stage.Ship, cancellationToken).ConfigureAwait(false) is { } shipFault
+            ? shipFault
+            : await PullAsync(request, restoring.Value!, cancellationToken).ConfigureAwait(false);
+        if (!pulled.Ok)
+            return await GiveUpAsync(request.Key, pulled.Failure).ConfigureAwait(false);
+
+        long begin = time.GetTimestamp();
+        Step<MoveReply> finished = Done(
+            await warden.AskAsync(new ToWarden { Finish = new WardenFinish { Key = request.Key } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false),
+            Stage.Restore);
+        if (!finished.Ok)
+            return await GiveUpAsync(request.Key, finished.Failure!).ConfigureAwait(false);
+        if (home != options.Node)
+        {
+            guests.Set(request.Key, GuestState.Ready);
+            Lease(request.Key, MoveDeadlines.Lease, () => AbortAsync(new KeyRequest { Key = request.Key, Epoch = request.Epoch }, CancellationToken.None));
+        }
+        return new RestoreReply
+        {
+            Times = new StageTimes
+            {
+                ShipUs = Microseconds(pulled.Value.Elapsed),
+                RestoreUs = restoring.Value!.RestoreUs + Microseconds(time.GetElapsedTime(begin)),
+                Bytes = pulled.Value.Bytes,
+            },
+        };
+    }
+
+    private async Task<Outcome<PullResult>> PullAsync(RestoreRequest request, WardenRestoring restoring, CancellationToken cancellationToken)
+    {
+        try
+        {
+            return await pages.PullAsync(request.Source, request.Key, request.Epoch, request.Image, restoring, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return Failures.Broken(Stage.Ship, "given up while the pages were on their way");
+        }
+    }
+
+    private async Task<Step<RestoreReply>> GiveUpAsync(ulong key, Failure failure)
+    {
+        Step<MoveReply> aborted = await AbortInsideAsync(key).ConfigureAwait(false);
+        // A lost warden has undone it by itself, and a refused abort means that there was nothing.
+        return aborted.Sureness == Sureness.Unknown && warden.IsConnected ? Step<RestoreReply>.Unknown(failure) : Step<RestoreReply>.Refused(failure);
+    }
+
+    private async Task<Step<MoveReply>> AbortInsideAsync(ulong key)
+    {
+        EndLease(key);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Abort = new WardenAbort { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
+        guests.Remove(key);
+        return Done(answer, Stage.Restore);
+    }
+
+    private async Task<Step<MoveReply>> ThawInsideAsync(KeyRequest request)
+    {
+        EndLease(request.Key);
+        await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Thaw = new WardenThaw { Key = request.Key, Epoch = request.Epoch } }, MoveDeadlines.Freeze, time, CancellationToken.None).ConfigureAwait(false);
+        Step<MoveReply> thawed = Done(answer, Stage.Freeze);
+        if (thawed.Ok)
+        {
+            guests.Set(request.Key, GuestState.Running);
+            if (request.Epoch != 0)
+                guests.SetEpoch(request.Key, request.Epoch);
+        }
+        return thawed;
+    }
+
+    // An order of a move that a later one has overtaken.
+    private bool IsObsolete(KeyRequest request) => request.Epoch != 0 && guests.Find(request.Key) is { } guest && guest.Epoch > request.Epoch;
+
+    private void Lease(ulong key, TimeSpan duration, Func<Task<Step<MoveReply>>> undo)
+    {
+        EndLease(key);
+        _leases[key] = time.CreateTimer(_ =>
+        {
+            LogLeaseEnded(key.ToString("x16"));
+            undo();
+        }, null, duration, Timeout.InfiniteTimeSpan);
+    }
+
+    private void EndLease(ulong key)
+    {
+        if (_leases.TryRemove(key, out ITimer? lease))
+            lease.Dispose();
+    }
+
+    private static async Task CancelAsync(CancellationTokenSource source)
+    {
+        try
+        {
+            await source.CancelAsync().ConfigureAwait(false);
+        }
+        catch (ObjectDisposedException)
+        {
+            // It ended meanwhile.
+        }
+    }
+
+    private static Step<MoveReply> Done(WardenAnswer answer, string stage) => Steps.Of(answer, stage, reply => reply.Done is null ? null : new MoveReply());
+
+    private static ulong Microseconds(TimeSpan span) => (ulong)(span.Ticks / TimeSpan.TicksPerMicrosecond);
+
+    [LoggerMessage(510, LogLevel.Warning, "key {Key}: its home does not go on with the move: undone here")]
+    private partial void LogLeaseEnded(string key);
+}

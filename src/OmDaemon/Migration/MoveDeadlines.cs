@@ -1,0 +1,23 @@
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Migration;
+
+/// <summary>How long each step may take before it counts as unanswered. Generous: they end what hangs, they do not pace what works.</summary>
+internal static class MoveDeadlines
+{
+    public static readonly TimeSpan Freeze = TimeSpan.FromSeconds(20);
+    public static readonly TimeSpan Short = TimeSpan.FromSeconds(10);
+    public static readonly TimeSpan Run = TimeSpan.FromSeconds(10);
+
+    /// <summary>A hosting node undoes by itself what its home has not gone on with for so long: a body built and not run, a body frozen.</summary>
+    public static readonly TimeSpan Lease = TimeSpan.FromSeconds(60);
+
+    /// <summary>The hosting node's patience with a whole Return.</summary>
+    public static readonly TimeSpan Return = TimeSpan.FromMinutes(10);
+
+    private const double SlowestBytesPerSecond = 2 << 20;
+
+    public static TimeSpan Restore(ProcessImage image) => TimeSpan.FromSeconds(30 + MemoryNeed.Of(image) / SlowestBytesPerSecond);
+
+    public static TimeSpan FrozenLease(ProcessImage image) => Restore(image) + Lease;
+}

@@ -1,0 +1,56 @@
+// Another node as one end of a move, over gRPC. A status that says "I will not" is a refusal; everything else leaves it open whether it was done.
+using OpenMosix.Daemon.Cluster;
+using OpenMosix.Grpc;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Migration;
+
+internal sealed class PeerNode(string node, IPeerChannels channels) : IMoveNode
+{
+    public string Node => node;
+
+    public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Freeze, request, MoveDeadlines.Freeze + MoveDeadlines.Short, Stage.Freeze, reply => reply.Failure, cancellationToken);
+
+    public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Thaw, request, MoveDeadlines.Freeze + MoveDeadlines.Short, Stage.Freeze, reply => reply.Failure, cancellationToken);
+
+    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Restore, request, MoveDeadlines.Restore(request.Image), Stage.Restore, reply => reply.Failure, cancellationToken);
+
+    public Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Run, request, MoveDeadlines.Run, Stage.Commit, reply => reply.Failure, cancellationToken);
+
+    public Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Abort, request, MoveDeadlines.Short, Stage.Restore, reply => reply.Failure, cancellationToken);
+
+    public Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Discard, request, MoveDeadlines.Short, Stage.Forward, reply => reply.Failure, cancellationToken);
+
+    private async Task<Step<TResponse>> CallAsync<TRequest, TResponse>(
+        GrpcMethod<TRequest, TResponse> method, TRequest request, TimeSpan deadline, string stage, Func<TResponse, Failure?> failure, CancellationToken cancellationToken)
+        where TRequest : class, Google.Protobuf.IMessage<TRequest>, new()
+        where TResponse : class, Google.Protobuf.IMessage<TResponse>, new()
+    {
+        if (channels.For(node) is not { } channel)
+            return Step<TResponse>.NotSent(Failures.Broken(stage, $"node {node} cannot be reached"));
+        try
+        {
+            TResponse response = await channel.CallAsync(method, request, new CallOptions(deadline), cancellationToken).ConfigureAwait(false);
+            return failure(response) is { } failed ? Step<TResponse>.Refused(failed) : response;
+        }
+        catch (RpcException said)
+        {
+            Failure failed = Failures.Broken(stage, $"node {node}: {said.Status}");
+            return said.Code is StatusCode.NotFound or StatusCode.PermissionDenied or StatusCode.FailedPrecondition or StatusCode.InvalidArgument
+                or StatusCode.Unimplemented or StatusCode.Unauthenticated
+                ? Step<TResponse>.Refused(failed)
+                : Step<TResponse>.Unknown(failed);
+        }
+        catch (OperationCanceledException)
+        {
+            return Step<TResponse>.Unknown(Failures.Broken(stage, $"given up while node {node} was at it"));
+        }
+    }
+}
