@@ -4,5 +4,8 @@ namespace OpenMosix.Daemon.Jobs;
 
 public static class JobsServices
 {
-    public static IServiceCollection AddJobs(this IServiceCollection services) => services;
+    public static IServiceCollection AddJobs(this IServiceCollection services) => services
+        .AddSingleton<JobStore>()
+        .AddSingleton<JobRegistry>()
+        .AddHostedService<RunListener>();
 }

@@ -1,0 +1,61 @@
+// One process of a job, by its pid at home. The pidfd is the registry's; it is closed when the process leaves the registry.
+using OpenMosix.Daemon.Interop;
+
+namespace OpenMosix.Daemon.Jobs;
+
+public sealed class JobProcess
+{
+    private readonly Pidfd _pidfd;
+    private volatile Residence _residence;
+
+    internal JobProcess(Job job, int pid, ulong startTicks, Pidfd pidfd, Residence residence)
+    {
+        Job = job;
+        Pid = pid;
+        StartTicks = startTicks;
+        _pidfd = pidfd;
+        _residence = residence;
+    }
+
+    public Job Job { get; }
+    public int Pid { get; }
+    public ulong StartTicks { get; }
+
+    /// <summary>Replaced whole; written by Migration, which moves a process once at a time.</summary>
+    public Residence Residence
+    {
+        get => _residence;
+        internal set => _residence = value;
+    }
+
+    public uint Moves { get; internal set; }
+
+    /// <summary>Outcome of the last move, in words; empty before the first.</summary>
+    public string LastMove { get; internal set; } = "";
+
+    /// <summary>Resident bytes of the body when it was last seen; the deputy at home shows none of them.</summary>
+    public ulong BodyBytes { get; internal set; }
+
+    public bool HasEnded { get; private set; }
+
+    /// <summary>False when it has ended already.</summary>
+    public bool TrySignal(int signal)
+    {
+        try
+        {
+            return _pidfd.TrySignal(signal);
+        }
+        catch (ObjectDisposedException)
+        {
+            return false;
+        }
+    }
+
+    internal Pidfd Handle => _pidfd;
+
+    internal void End()
+    {
+        HasEnded = true;
+        _pidfd.Dispose();
+    }
+}
