@@ -36,6 +36,9 @@ public sealed record DaemonOptions
     /// <summary>Moves processes by itself when memory runs out.</summary>
     public bool Ushering { get; init; } = true;
 
+    /// <summary>Obeys OPENMOSIX_FAULT (Migration/FaultPoints): for tests.</summary>
+    public bool AllowFaults { get; init; }
+
     public LogLevel LogLevel { get; init; } = LogLevel.Information;
 
     public string ConfigurationFile => Path.Combine(EtcDirectory, "openmosixd.conf");

@@ -28,6 +28,8 @@ public static class OptionKeys
             (o, v) => TryYesNo(v) is { } yes ? o with { Accepts = yes } : null),
         new("ushering", "yes or no", "move processes away before memory runs out (default: yes)",
             (o, v) => TryYesNo(v) is { } yes ? o with { Ushering = yes } : null),
+        new("allow-faults", "yes or no", "obey OPENMOSIX_FAULT, for tests (default: no)",
+            (o, v) => TryYesNo(v) is { } yes ? o with { AllowFaults = yes } : null),
         new("log-level", "debug, information, warning or error", "what is logged (default: information)",
             (o, v) => Enum.TryParse(v, ignoreCase: true, out LogLevel level) && level is >= LogLevel.Debug and <= LogLevel.Error
                 ? o with { LogLevel = level }

@@ -1,4 +1,6 @@
 using Microsoft.Extensions.DependencyInjection;
+using OpenMosix.Daemon.Cluster;
+using OpenMosix.Daemon.Control;
 
 namespace OpenMosix.Daemon.Jobs;
 
@@ -7,5 +9,7 @@ public static class JobsServices
     public static IServiceCollection AddJobs(this IServiceCollection services) => services
         .AddSingleton<JobStore>()
         .AddSingleton<JobRegistry>()
+        .AddSingleton<IGuestCount, GuestCount>()
+        .AddSingleton<IProcessDirectory, ProcessDirectory>()
         .AddHostedService<RunListener>();
 }

@@ -69,7 +69,7 @@ internal sealed partial class RunListener(DaemonOptions options, JobRegistry job
         {
             try
             {
-                Caller caller = Caller.Of(connection);
+                PeerCredentials caller = PeerCredentials.Of(connection);
                 if (await ReadAsync(connection).ConfigureAwait(false) is not { } body)
                     return;
                 if (RunWire.ReadRequest(body, out string why) is not { } request)
@@ -77,7 +77,7 @@ internal sealed partial class RunListener(DaemonOptions options, JobRegistry job
                     LogNonsense(caller.Pid, caller.Uid, why);
                     return;
                 }
-                (RunReply reply, JobProcess? process) = Decide(caller, request, connection);
+                (OmrunReply reply, JobProcess? process) = Decide(caller, request, connection);
                 await connection.SendAsync(RunWire.WriteReply(reply), _stopping.Token).ConfigureAwait(false);
                 if (process is null)
                     return;
@@ -97,16 +97,16 @@ internal sealed partial class RunListener(DaemonOptions options, JobRegistry job
         }
     }
 
-    private (RunReply Reply, JobProcess? Process) Decide(Caller caller, RunRequest request, Socket connection)
+    private (OmrunReply Reply, JobProcess? Process) Decide(PeerCredentials caller, OmrunRequest request, Socket connection)
     {
-        (RunOptions? run, RunReply.Exit? exit) = RunOptions.Parse(request.Arguments);
+        (RunOptions? run, OmrunReply.Exit? exit) = RunOptions.Parse(request.Arguments);
         if (run is null)
             return (exit!, null);
         if (caller.Pid == 0 || Pidfd.OfPeer(connection, caller.Pid) is not { } pidfd)
-            return (new RunReply.Execute(run.Command, [], "omrun: called from another pid namespace: the command runs here and cannot move\n"), null);
+            return (new OmrunReply.Execute(run.Command, [], "omrun: called from another pid namespace: the command runs here and cannot move\n"), null);
         string command = string.Join(' ', request.Arguments.Skip(run.Command));
         JobProcess? process = jobs.Register(caller.Pid, pidfd, caller.Uid, command, run.Stay);
-        return (new RunReply.Execute(run.Command, []), process);
+        return (new OmrunReply.Execute(run.Command, []), process);
     }
 
     private void Started(JobProcess process)

@@ -26,7 +26,7 @@ internal sealed record RunOptions(int Command, bool Stay)
         """;
 
     /// <summary>Either the options, or what omrun prints and ends with.</summary>
-    public static (RunOptions? Options, RunReply.Exit? Exit) Parse(IReadOnlyList<string> arguments)
+    public static (RunOptions? Options, OmrunReply.Exit? Exit) Parse(IReadOnlyList<string> arguments)
     {
         bool stay = false, json = arguments.Skip(1).TakeWhile(argument => argument.StartsWith('-') && argument != "--").Contains("--json");
         for (int i = 1; i < arguments.Count; i++)
@@ -36,9 +36,9 @@ internal sealed record RunOptions(int Command, bool Stay)
                 case "--":
                     return i + 1 < arguments.Count ? (new RunOptions(i + 1, stay), null) : (null, Wrong("no-command", "a command is missing", json));
                 case "--help" or "-h":
-                    return (null, new RunReply.Exit(0, Output: Help));
+                    return (null, new OmrunReply.Exit(0, Output: Help));
                 case "--version":
-                    return (null, new RunReply.Exit(0, Output: $"omrun {ProductVersion.Text}\n"));
+                    return (null, new OmrunReply.Exit(0, Output: $"omrun {ProductVersion.Text}\n"));
                 case "--stay":
                     stay = true;
                     break;
@@ -53,7 +53,7 @@ internal sealed record RunOptions(int Command, bool Stay)
         return (null, Wrong("no-command", "a command is missing", json));
     }
 
-    public static RunReply.Exit Wrong(string name, string message, bool json) => new(OwnFailure, Error: json
+    public static OmrunReply.Exit Wrong(string name, string message, bool json) => new(OwnFailure, Error: json
         ? $$$"""{"error":{"name":"{{{name}}}","message":"{{{JsonEncodedText.Encode(message)}}}"}}""" + "\n"
         : $"omrun: {message}; `omrun --help` tells more\n");
 }

@@ -16,14 +16,14 @@ internal enum RunTerminals : uint
 }
 
 /// <summary>omrun's own argv (the first is its name), and the surroundings.</summary>
-internal sealed record RunRequest(IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, string WorkingDirectory, RunTerminals Terminals);
+internal sealed record OmrunRequest(IReadOnlyList<string> Arguments, IReadOnlyList<string> Environment, string WorkingDirectory, RunTerminals Terminals);
 
-internal abstract record RunReply(string Output, string Error)
+internal abstract record OmrunReply(string Output, string Error)
 {
     /// <summary>Execute argv[Command] of the request, with these "NAME=VALUE" put into its environment.</summary>
-    public sealed record Execute(int Command, IReadOnlyList<string> Set, string Error = "") : RunReply("", Error);
+    public sealed record Execute(int Command, IReadOnlyList<string> Set, string Error = "") : OmrunReply("", Error);
 
-    public sealed record Exit(int Status, string Output = "", string Error = "") : RunReply(Output, Error);
+    public sealed record Exit(int Status, string Output = "", string Error = "") : OmrunReply(Output, Error);
 }
 
 internal static class RunWire
@@ -39,7 +39,7 @@ internal static class RunWire
     private const int ReplyHeadBytes = 20;
 
     /// <summary>Null, and why, when this is no request.</summary>
-    public static RunRequest? ReadRequest(ReadOnlySpan<byte> body, out string why)
+    public static OmrunRequest? ReadRequest(ReadOnlySpan<byte> body, out string why)
     {
         why = "it is too short";
         if (body.Length < RequestHeadBytes)
@@ -59,24 +59,24 @@ internal static class RunWire
         if (!TryTake(ref body, out string directory) || !TryTake(ref body, arguments, out string[] argv) || !TryTake(ref body, environment, out string[] environ))
             return null;
         why = "something follows its last string";
-        return body.IsEmpty ? new RunRequest(argv, environ, directory, terminals) : null;
+        return body.IsEmpty ? new OmrunRequest(argv, environ, directory, terminals) : null;
     }
 
     /// <summary>The whole frame, with its length.</summary>
-    public static byte[] WriteReply(RunReply reply)
+    public static byte[] WriteReply(OmrunReply reply)
     {
         var frame = new ArrayBufferWriter<byte>(256);
         Span<byte> head = frame.GetSpan(LengthBytes + ReplyHeadBytes)[..(LengthBytes + ReplyHeadBytes)];
         head.Clear();
         IReadOnlyList<string> set = [];
         BinaryPrimitives.WriteUInt32LittleEndian(head[4..], Magic);
-        if (reply is RunReply.Execute execute)
+        if (reply is OmrunReply.Execute execute)
         {
             set = execute.Set;
             BinaryPrimitives.WriteUInt32LittleEndian(head[8..], ExecuteAction);
             BinaryPrimitives.WriteInt32LittleEndian(head[12..], execute.Command);
         }
-        else if (reply is RunReply.Exit exit)
+        else if (reply is OmrunReply.Exit exit)
         {
             BinaryPrimitives.WriteUInt32LittleEndian(head[8..], ExitAction);
             BinaryPrimitives.WriteInt32LittleEndian(head[16..], exit.Status);

@@ -72,14 +72,21 @@ internal sealed partial class Errands(TimeProvider time, ILogger<Errands> log) :
 
     private async Task<bool> TryAsync(Errand kind, IMoveNode node, KeyRequest request)
     {
-        Step<MoveReply> step = await (kind switch
+        try
         {
-            Errand.Thaw => node.ThawAsync(request, _stopping.Token),
-            Errand.Abort => node.AbortAsync(request, _stopping.Token),
-            _ => node.DiscardAsync(request, _stopping.Token),
-        }).ConfigureAwait(false);
-        // A refusal: it holds no such thing (any more).
-        return step.Sureness is Sureness.Done or Sureness.Refused;
+            Step<MoveReply> step = await (kind switch
+            {
+                Errand.Thaw => node.ThawAsync(request, _stopping.Token),
+                Errand.Abort => node.AbortAsync(request, _stopping.Token),
+                _ => node.DiscardAsync(request, _stopping.Token),
+            }).ConfigureAwait(false);
+            // A refusal: it holds no such thing (any more).
+            return step.Sureness is Sureness.Done or Sureness.Refused;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
     }
 
     [LoggerMessage(530, LogLevel.Warning, "{Errand} of key {Key}: node {Node} does not answer; asked again until it does")]

@@ -28,6 +28,6 @@ internal sealed class PageShip(PageSource source, IPeerChannels peers) : IPageSh
     public Task<Outcome<PullResult>> PullAsync(
         string source, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken) =>
         peers.For(source) is { } channel
-            ? PagePuller.PullAsync([channel], key, epoch, image, restoring, cancellationToken)
+            ? PagePuller.PullAsync(channel, key, epoch, image, restoring, cancellationToken)
             : Task.FromResult<Outcome<PullResult>>(Failures.Broken(Stage.Ship, $"node {source}, which has the pages, cannot be reached"));
 }

@@ -72,6 +72,9 @@ internal sealed partial class LocalNode(
         CellLimits? limits = null;
         if (home != options.Node)
         {
+            // What an earlier move left here and was not discarded yet: the body went on long ago.
+            if (guests.Find(request.Key) is { } left && left.Home == home && left.Epoch < request.Epoch)
+                await DiscardInsideAsync(request.Key).ConfigureAwait(false);
             if (Admit(request, home, out limits) is { } refused)
                 return Step<RestoreReply>.Refused(refused);
         }
@@ -116,14 +119,7 @@ internal sealed partial class LocalNode(
     public async Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken)
     {
         using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
-        if (IsObsolete(request))
-            return new MoveReply();
-        EndLease(request.Key);
-        await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
-        WardenAnswer answer = await warden.AskAsync(
-            new ToWarden { Discard = new WardenDiscard { Key = request.Key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
-        guests.Remove(request.Key);
-        return Done(answer, Stage.Forward);
+        return IsObsolete(request) ? new MoveReply() : await DiscardInsideAsync(request.Key).ConfigureAwait(false);
     }
 
     private Failure? Admit(RestoreRequest request, string home, out CellLimits? limits)
@@ -131,7 +127,7 @@ internal sealed partial class LocalNode(
         limits = null;
         NodeInfo self = cluster.Self.Clone();
         self.Load = load.Read();
-        var state = new TargetState(self, options.Accepts, guests.ReservedBytes);
+        var state = new TargetState(self, guests.ReservedBytes);
         if (TargetAdmission.Check(request.Image, state) is { } refusal)
             return Failures.Refused(Stage.Restore, refusal);
         limits = TargetAdmission.Limits(request.Image, state, cluster.Find(home)?.Info.Load?.Cpus ?? 0);
@@ -204,6 +200,16 @@ internal sealed partial class LocalNode(
             new ToWarden { Abort = new WardenAbort { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
         guests.Remove(key);
         return Done(answer, Stage.Restore);
+    }
+
+    private async Task<Step<MoveReply>> DiscardInsideAsync(ulong key)
+    {
+        EndLease(key);
+        await pages.ReleaseAsync(key).ConfigureAwait(false);
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Discard = new WardenDiscard { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
+        guests.Remove(key);
+        return Done(answer, Stage.Forward);
     }
 
     private async Task<Step<MoveReply>> ThawInsideAsync(KeyRequest request)

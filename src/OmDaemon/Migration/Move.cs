@@ -14,8 +14,9 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Migration;
 
 /// <param name="HomePid">The process at home.</param>
-/// <param name="FromHome">It is native at home: source is this node.</param>
-internal sealed record MoveOrder(ulong Key, uint Epoch, int HomePid, bool FromHome, IMoveNode Source, IMoveNode Target);
+/// <param name="FromHome">It is native at home: the source is this node.</param>
+/// <param name="ToHome">It returns: the target is this node.</param>
+internal sealed record MoveOrder(ulong Key, uint Epoch, int HomePid, bool FromHome, bool ToHome, IMoveNode Source, IMoveNode Target);
 
 internal abstract record MoveOutcome(StageTimes Times)
 {
@@ -30,10 +31,8 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
 {
     private readonly UndoStack _undo = new();
     private readonly StageTimes _times = new();
-    private uint _epochInForce = order.Epoch - 1;
+    private uint _takenBack; // the epoch that the source must present, once the target's was fenced
     private long _frozenAt;
-
-    private bool ToHome => !order.FromHome && order.Target is LocalNode;
 
     /// <param name="givenUp">The move is not wanted any more; obeyed until Run is sent.</param>
     /// <param name="stopping">The daemon stops.</param>
@@ -58,7 +57,7 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
         var request = new FreezeRequest { Key = order.Key, Epoch = order.Epoch, Target = order.Target.Node };
         Step<FreezeReply> frozen = await order.Source.FreezeAsync(request, order.FromHome ? order.HomePid : 0, cancellationToken).ConfigureAwait(false);
         if (frozen.Sureness is Sureness.Done or Sureness.Unknown)
-            _undo.Push(() => errands.RunAsync(Errand.Thaw, order.Source, Key(_epochInForce)));
+            _undo.Push(() => errands.RunAsync(Errand.Thaw, order.Source, Key(_takenBack)));
         _times.FreezeUs = frozen.Value?.FreezeUs ?? 0;
         _times.SnapshotUs = frozen.Value?.SnapshotUs ?? 0;
         return frozen.Ok && frozen.Value!.Image is null
@@ -104,11 +103,11 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
             case TakeBack.Claimed:
                 return null;
             case TakeBack.Taken:
-                _epochInForce = order.Epoch + 1;
+                _takenBack = order.Epoch + 1;
                 return why;
             default:
                 // Home's warden has let go of the process: after Run at home that is success, before it the undo of a lost connection.
-                return ToHome ? null : why;
+                return order.ToHome ? null : why;
         }
     }
 
@@ -129,7 +128,7 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
     {
         await _undo.RunAsync().ConfigureAwait(false);
         _times.StallUs = Microseconds(_frozenAt);
-        return new MoveOutcome.NotMoved(_times, failure, _epochInForce);
+        return new MoveOutcome.NotMoved(_times, failure, _takenBack == 0 ? order.Epoch - 1 : _takenBack);
     }
 
     private KeyRequest Key(uint epoch) => new() { Key = order.Key, Epoch = epoch };

@@ -5,7 +5,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Migration;
 
 /// <param name="ReservedBytes">Promised to bodies that are being restored at this moment.</param>
-internal sealed record TargetState(NodeInfo Self, bool Accepts, ulong ReservedBytes);
+internal sealed record TargetState(NodeInfo Self, ulong ReservedBytes);
 
 internal static class TargetAdmission
 {
@@ -15,9 +15,9 @@ internal static class TargetAdmission
     public static Refusal? Check(ProcessImage image, TargetState target)
     {
         string node = target.Self.Node;
-        if (!target.Accepts)
+        if (!target.Self.Accepts)
             return Refusals.Make("not-accepting", $"node {node}", "it takes no processes of others (accepts = no): choose another node");
-        if (MissingFeatures(image.Cpu?.Features.Span ?? [], target.Self.CpuFeatures.Span) is { } missing)
+        if (MissingFeatures(image.Cpu is { } cpu ? cpu.Features.Span : [], target.Self.CpuFeatures.Span) is { } missing)
             return Refusals.CpuFeatures($"node {node} lacks CPU features of {image.Node} ({missing})");
         ulong need = MemoryNeed.Of(image) + SlackBytes;
         ulong available = target.Self.Load?.MemoryAvailableBytes ?? 0;

@@ -1,0 +1,116 @@
+// gRPC service Migration: what other nodes' daemons may order here. The certificate says who asks. Only the home of a key may touch its body
+// here, and only the node where a body is may speak for it; the rest is refused and logged.
+using Microsoft.Extensions.Logging;
+using OpenMosix.Daemon.Jobs;
+using OpenMosix.Daemon.Warden;
+using OpenMosix.Grpc;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Migration;
+
+internal sealed partial class MigrationService(
+    LocalNode node, Guests guests, IWarden warden, JobRegistry jobs, HomeComing homeComing, TimeProvider time, ILogger<MigrationService> log)
+{
+    public void Bind(IServiceBinder service) => service
+        .Unary<FreezeRequest, FreezeReply>("Freeze", FreezeAsync)
+        .Unary<KeyRequest, MoveReply>("Thaw", (request, call) => OrderAsync(request.Key, call, () => node.ThawAsync(request, call.CancellationToken)))
+        .Unary<RestoreRequest, RestoreReply>("Restore", RestoreAsync)
+        .Unary<RunRequest, MoveReply>("Run", (request, call) => OrderAsync(request.Key, call, () => node.RunAsync(request, call.CancellationToken)))
+        .Unary<KeyRequest, MoveReply>("Abort", (request, call) => OrderAsync(request.Key, call, () => node.AbortAsync(request, call.CancellationToken)))
+        .Unary<KeyRequest, MoveReply>("Discard", (request, call) => OrderAsync(request.Key, call, () => node.DiscardAsync(request, call.CancellationToken)))
+        .Unary<ReturnRequest, Empty>("RequestReturn", RequestReturnAsync)
+        .Unary<EndedRequest, Empty>("Ended", Ended)
+        .Unary<HeldRequest, HeldReply>("Held", HeldAsync);
+
+    private async Task<FreezeReply> FreezeAsync(FreezeRequest request, ServerCall call)
+    {
+        MustBeHome(request.Key, call);
+        Step<FreezeReply> step = await node.FreezeAsync(request, 0, call.CancellationToken).ConfigureAwait(false);
+        return Answer(step, failure => new FreezeReply { Failure = failure });
+    }
+
+    private async Task<RestoreReply> RestoreAsync(RestoreRequest request, ServerCall call)
+    {
+        string home = PeerOf(call);
+        if (guests.Find(request.Key) is not null)
+            MustBeHome(request.Key, call);
+        if (jobs.FindByKey(request.Key) is not null)
+            throw Denied(call, request.Key, "the key is of a process whose home is this node");
+        Step<RestoreReply> step = await node.RestoreAsync(request, home, call.CancellationToken).ConfigureAwait(false);
+        return Answer(step, failure => new RestoreReply { Failure = failure });
+    }
+
+    private async Task<MoveReply> OrderAsync(ulong key, ServerCall call, Func<Task<Step<MoveReply>>> order)
+    {
+        MustBeHome(key, call);
+        return Answer(await order().ConfigureAwait(false), failure => new MoveReply { Failure = failure });
+    }
+
+    private async Task<Empty> RequestReturnAsync(ReturnRequest request, ServerCall call)
+    {
+        JobProcess process = MustHaveBody(request.Key, call);
+        if (await homeComing.BringAsync(process, request.Reason, call.CancellationToken).ConfigureAwait(false) is { } failure)
+            throw new RpcException(StatusCode.Aborted, $"{failure.Stage}: {failure.Message}");
+        return new Empty();
+    }
+
+    private Task<Empty> Ended(EndedRequest request, ServerCall call)
+    {
+        JobProcess process = MustHaveBody(request.Key, call);
+        LogBodyEnded(request.Key.ToString("x16"), process.Pid, PeerOf(call), request.WaitStatus, request.Why);
+        return Task.FromResult(new Empty());
+    }
+
+    private async Task<HeldReply> HeldAsync(HeldRequest request, ServerCall call)
+    {
+        string home = PeerOf(call);
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, call.CancellationToken).ConfigureAwait(false);
+        if (answer is not WardenAnswer.Replied { Reply.Status: { } status } || !guests.Known)
+            throw new RpcException(StatusCode.Unavailable, "the warden of this node does not answer");
+        var reply = new HeldReply();
+        reply.Processes.Add(status.Processes.Where(held => guests.Find(held.Key)?.Home == home));
+        return reply;
+    }
+
+    private void MustBeHome(ulong key, ServerCall call)
+    {
+        if (!guests.Known)
+            throw new RpcException(StatusCode.Unavailable, "the warden of this node does not answer");
+        if (guests.Find(key) is not { } guest)
+            throw new RpcException(StatusCode.NotFound, $"no process with key {key:x16} is here");
+        if (guest.Home != PeerOf(call))
+            throw Denied(call, key, $"its home is {guest.Home}");
+    }
+
+    private JobProcess MustHaveBody(ulong key, ServerCall call)
+    {
+        if (jobs.FindByKey(key) is not { } process)
+            throw new RpcException(StatusCode.NotFound, $"no process with key {key:x16} has its home here");
+        if (process.Residence.Node != PeerOf(call))
+            throw Denied(call, key, $"its body is on {process.Residence.Node}");
+        return process;
+    }
+
+    private static string PeerOf(ServerCall call) =>
+        call.PeerNode ?? throw new RpcException(StatusCode.Unauthenticated, "a certificate of the cluster is needed");
+
+    private RpcException Denied(ServerCall call, ulong key, string why)
+    {
+        LogDenied(call.PeerNode, call.Method, key.ToString("x16"), why);
+        return new RpcException(StatusCode.PermissionDenied, why);
+    }
+
+    private static T Answer<T>(Step<T> step, Func<Failure, T> failed)
+        where T : class => step switch
+        {
+            { Ok: true } => step.Value!,
+            { Sureness: Sureness.Unknown } => throw new RpcException(StatusCode.Internal, step.Failure!.Message),
+            _ => failed(step.Failure!),
+        };
+
+    [LoggerMessage(550, LogLevel.Warning, "node {Peer} may not {Method} key {Key}: {Why}")]
+    private partial void LogDenied(string? peer, string method, string key, string why);
+
+    [LoggerMessage(551, LogLevel.Information, "key {Key}: the body of pid {Pid} ended on {Peer}, wait status {Status}: {Why}")]
+    private partial void LogBodyEnded(string key, int pid, string peer, int status, string why);
+}

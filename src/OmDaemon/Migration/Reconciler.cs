@@ -1,0 +1,140 @@
+// Brings what this daemon believes of its processes back together with what the wardens hold: its own warden's status when it connects (the daemon
+// or the warden was restarted), another node's when that node comes (back). What a move left behind on the way is thawed, aborted or
+// discarded; a process that a move is conducting right now is left alone.
+using System.Threading.Channels;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Logging;
+using OpenMosix.Daemon.Cluster;
+using OpenMosix.Daemon.Control;
+using OpenMosix.Daemon.Hosting;
+using OpenMosix.Daemon.Jobs;
+using OpenMosix.Daemon.Warden;
+using OpenMosix.Grpc;
+using OpenMosix.Protocol.V1;
+using Role = OpenMosix.Protocol.V1.HeldProcess.Types.Role;
+
+namespace OpenMosix.Daemon.Migration;
+
+internal sealed partial class Reconciler(
+    JobRegistry jobs, MoveNodes nodes, HomeDeputy deputy, Errands errands, IClusterView cluster, IPeerChannels channels, IEventFeed feed,
+    DaemonOptions options, ILogger<Reconciler> log) : BackgroundService, IWardenListener
+{
+    private const int SIGKILL = 9;
+
+    private readonly Channel<string> _nodes = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true });
+
+    public async Task WardenConnectedAsync(WardenStatusReply status, CancellationToken cancellationToken)
+    {
+        var deputies = status.Processes.Where(held => held.Role == Role.Deputy).ToDictionary(held => held.Pid);
+        foreach (JobProcess process in jobs.Processes)
+        {
+            if (process.Residence.Place == Place.Moving)
+                continue;
+            if (deputies.TryGetValue(process.Pid, out HeldProcess? held))
+            {
+                process.Residence = new Residence(Place.Away, held.Peer, held.Key, held.Epoch);
+                jobs.Save(process);
+                LogFound(held.Key.ToString("x16"), process.Pid, held.Peer, held.Epoch);
+                // Repeats what the daemon before us may not have come to.
+                await deputy.CommittedAsync(held.Key, cancellationToken).ConfigureAwait(false);
+            }
+            else if (process.Residence.Place == Place.Away)
+            {
+                LogHome(process.Residence.Key.ToString("x16"), process.Pid);
+                process.Residence = Residence.AtHome(options.Node);
+                jobs.Save(process);
+            }
+        }
+        foreach (NodeStatus node in cluster.Nodes)
+            OnNode(node);
+    }
+
+    protected override async Task ExecuteAsync(CancellationToken stoppingToken)
+    {
+        cluster.NodeChanged += OnNode;
+        try
+        {
+            await foreach (string node in _nodes.Reader.ReadAllAsync(stoppingToken).ConfigureAwait(false))
+                await CompareAsync(node, stoppingToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            cluster.NodeChanged -= OnNode;
+        }
+    }
+
+    private void OnNode(NodeStatus node)
+    {
+        if (node.Alive && node.Info.Node != options.Node)
+            _nodes.Writer.TryWrite(node.Info.Node);
+    }
+
+    private async Task CompareAsync(string node, CancellationToken stoppingToken)
+    {
+        // Before the question: whatever changes until the answer is here makes the answer old for that process.
+        var before = jobs.Processes.Select(process => (Process: process, process.Residence)).ToArray();
+        HeldReply held;
+        try
+        {
+            if (channels.For(node) is not { } channel)
+                return;
+            held = await channel.CallAsync(MigrationCalls.Held, new HeldRequest(), new CallOptions(MoveDeadlines.Short), stoppingToken).ConfigureAwait(false);
+        }
+        catch (RpcException said)
+        {
+            LogSilent(node, said.Status.ToString());
+            return;
+        }
+        foreach (HeldProcess one in held.Processes)
+            await CompareAsync(node, one, before).ConfigureAwait(false);
+        foreach ((JobProcess process, Residence residence) in before)
+        {
+            if (residence.Place == Place.Away && residence.Node == node && ReferenceEquals(process.Residence, residence) && held.Processes.All(one => one.Key != residence.Key))
+                Lost(process, node);
+        }
+    }
+
+    private async Task CompareAsync(string node, HeldProcess held, (JobProcess Process, Residence Residence)[] before)
+    {
+        (JobProcess? process, Residence? residence) = before.FirstOrDefault(entry => entry.Residence.Key == held.Key);
+        if (process is null && jobs.FindByKey(held.Key) is not null)
+            return;
+        if (process is not null && (residence!.Place == Place.Moving || !ReferenceEquals(process.Residence, residence)))
+            return;
+        bool bodyIsThere = residence is { Place: Place.Away } && residence.Node == node;
+        Errand? errand = held.Role switch
+        {
+            Role.Restoring => Errand.Abort,
+            Role.Frozen when bodyIsThere => Errand.Thaw,
+            Role.Remote when bodyIsThere => null,
+            _ => Errand.Discard,
+        };
+        if (errand is not { } needed)
+            return;
+        LogLeft(held.Key.ToString("x16"), node, held.Role, needed);
+        await errands.RunAsync(needed, nodes.For(node), new KeyRequest { Key = held.Key, Epoch = needed == Errand.Thaw ? 0 : held.Epoch }).ConfigureAwait(false);
+    }
+
+    // The node is there, its warden answers, and the body is not: it went down with the node. The deputy cannot go on without it.
+    private void Lost(JobProcess process, string node)
+    {
+        LogLost(process.Residence.Key.ToString("x16"), process.Pid, node);
+        feed.Publish(new WatchEvent { Kind = "failed", Pid = process.Pid, Text = $"process {process.Pid} is lost: node {node}, where it ran, went down", From = node }, process.Job.Uid);
+        process.TrySignal(SIGKILL);
+    }
+
+    [LoggerMessage(570, LogLevel.Information, "key {Key}: pid {Pid} is on {Node}, epoch {Epoch}")]
+    private partial void LogFound(string key, int pid, string node, uint epoch);
+
+    [LoggerMessage(571, LogLevel.Information, "key {Key}: pid {Pid} is home again")]
+    private partial void LogHome(string key, int pid);
+
+    [LoggerMessage(572, LogLevel.Warning, "node {Node} does not say what it holds: {Why}")]
+    private partial void LogSilent(string node, string why);
+
+    [LoggerMessage(573, LogLevel.Warning, "key {Key}: node {Node} still holds it ({Role}): {Errand}")]
+    private partial void LogLeft(string key, string node, Role role, Errand errand);
+
+    [LoggerMessage(574, LogLevel.Error, "key {Key}: pid {Pid} is lost: node {Node} went down with its body")]
+    private partial void LogLost(string key, int pid, string node);
+}
