@@ -9,7 +9,7 @@ internal static class Shared
 
     public static Option<string> RunDirectory { get; } = new("--run-dir")
     {
-        Description = "Where the daemon's socket is [default: $OPENMOSIX_RUN or /run/openmosix]",
+        Description = "Where the daemon's socket is ($OPENMOSIX_RUN)",
         HelpName = "DIR",
         Recursive = true,
         DefaultValueFactory = _ => Environment.GetEnvironmentVariable("OPENMOSIX_RUN") ?? "/run/openmosix",

@@ -7,7 +7,7 @@ namespace OpenMosix.Tools.Ctl.Commands;
 internal static class WhyCommand
 {
     public static Command Make() =>
-        Shared.Command("why", "Say whether a process could move, and if not: the reason, the object at fault, what to do. Exit status 1 if it cannot", Shared.Pid)
+        Shared.Command("why", "Say whether a process could move, and if not: the reason, the object at fault, what to do (exit status 1: it cannot)", Shared.Pid)
             .Asks(async (parsed, daemon, cancellation) =>
             {
                 int pid = parsed.GetRequiredValue(Shared.Pid);

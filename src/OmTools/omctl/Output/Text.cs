@@ -7,21 +7,14 @@ namespace OpenMosix.Tools.Ctl.Output;
 internal static class Text
 {
     private const int PipeWidth = 1000;
-
-    private static readonly Lazy<IAnsiConsole> s_console = new(() =>
-    {
-        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(Console.Out) });
-        if (Console.IsOutputRedirected)
-            console.Profile.Width = PipeWidth;
-        return console;
-    });
+    private const int LeastWidth = 80;
 
     public static Table Columns(params (string Name, bool Right)[] columns)
     {
         Table table = new Table().Border(TableBorder.None);
         foreach ((string name, bool right) in columns)
         {
-            var column = new TableColumn(Markup.Escape(name)) { NoWrap = true, Padding = new Padding(0, 0, 2, 0), Alignment = right ? Justify.Right : Justify.Left };
+            var column = new TableColumn(Markup.Escape(name)) { Padding = new Padding(0, 0, 2, 0), Alignment = right ? Justify.Right : Justify.Left };
             table.AddColumn(column);
         }
         return table;
@@ -29,7 +22,15 @@ internal static class Text
 
     public static void Row(this Table table, params string[] cells) => table.AddRow([.. cells.Select(c => new Spectre.Console.Text(Clean(c)))]);
 
-    public static void Print(Table table) => s_console.Value.Write(table);
+    public static void Print(Table table)
+    {
+        using var text = new StringWriter();
+        IAnsiConsole console = AnsiConsole.Create(new AnsiConsoleSettings { Out = new AnsiConsoleOutput(text), Ansi = AnsiSupport.No, ColorSystem = ColorSystemSupport.NoColors });
+        console.Profile.Width = Console.IsOutputRedirected ? PipeWidth : Math.Max(Console.WindowWidth, LeastWidth);
+        console.Write(table);
+        foreach (string line in text.ToString().TrimEnd('\n').Split('\n'))
+            Console.WriteLine(line.TrimEnd()); // Spectre fills the last column up
+    }
 
     /// <summary>Commands and names come from others: what would steer the terminal is shown, not sent.</summary>
     public static string Clean(string text) => text.Any(char.IsControl) ? string.Concat(text.Select(c => char.IsControl(c) ? '?' : c)) : text;
