@@ -15,11 +15,28 @@
 #include "../om_call.h"
 #include "om_syscalls.h"
 
+enum om_placed_role {
+	OM_PLACED_MEMORY, /* of an argument */
+	OM_PLACED_DATA,   /* of a transfer */
+	OM_PLACED_MSG,    /* struct msghdr, or an array of mmsghdr */
+	OM_PLACED_NAME,
+	OM_PLACED_CONTROL,
+	OM_PLACED_REFERENCE, /* a structure with a pointer in it */
+	OM_PLACED_REFERRED,  /* what it points to */
+	OM_PLACED_INNER,     /* an iovec array, a mask */
+};
+
 struct om_placed_segment {
 	uint32_t offset; /* in the slot's data area */
 	uint32_t bytes;
-	uint32_t flags;    /* OM_SEGMENT_* */
-	uint32_t argument; /* 0..5, or OM_PLACED_INNER: it hangs on another segment */
+	uint32_t data_at;  /* of its IN data in the request */
+	uint32_t patch_at; /* and kind, outer: where its address goes */
+	uint16_t outer;
+	uint16_t message; /* of an array of mmsghdr */
+	uint8_t patch_kind;
+	uint8_t flags;    /* OM_SEGMENT_* */
+	uint8_t role;     /* enum om_placed_role */
+	uint8_t argument; /* 0..5: of which argument it is, or is part */
 };
 
 struct om_placed {
