@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE
 #include "om_body.h"
 #include <errno.h>
 #include <stdbool.h>

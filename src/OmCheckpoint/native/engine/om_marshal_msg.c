@@ -3,7 +3,6 @@
  * struct msghdr: name, buffers and ancillary data. Ancillary data needs no understanding: the descriptors in SCM_RIGHTS
  * are home's, the ids in SCM_CREDENTIALS are the same on both sides.
  */
-#define _GNU_SOURCE
 #include "om_marshal_private.h"
 #include <errno.h>
 #include <sys/socket.h>

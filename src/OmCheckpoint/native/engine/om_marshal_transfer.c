@@ -5,7 +5,6 @@
  * then. A second piece is read only where a read of the whole would have gone on, too, instead of waiting: regular
  * files, block devices, character devices that are ready, MSG_WAITALL.
  */
-#define _GNU_SOURCE
 #include "om_marshal_private.h"
 #include <errno.h>
 #include <poll.h>
