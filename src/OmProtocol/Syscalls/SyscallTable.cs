@@ -8,6 +8,9 @@ public static partial class SyscallTable
     /// <summary>All calls and variants, in the order of the table.</summary>
     public static IReadOnlyList<SyscallEntry> All => Entries;
 
+    /// <summary>The seccomp filter of a remote: struct sock_filter[].</summary>
+    public static ReadOnlyMemory<byte> SeccompFilter { get; } = System.Runtime.InteropServices.MemoryMarshal.AsBytes<ulong>(FilterInstructions).ToArray();
+
     /// <summary>The entry of a call; null when the table does not know the number.</summary>
     public static SyscallEntry? Find(long number) => ByNumber.GetValueOrDefault(number);
 

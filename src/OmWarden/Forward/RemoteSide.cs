@@ -49,6 +49,9 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     internal int Resume() => OmEngine.om_remote_resume(handle);
 
+    /// <summary>While quiesced: the epoch that the next Start presents.</summary>
+    internal int Present(uint epoch) => OmEngine.om_remote_epoch(handle, epoch);
+
     internal (int Number, ulong LeftNs)? Left()
     {
         int number;
@@ -93,6 +96,17 @@ internal sealed unsafe class RemoteSide : IDisposable
         OmEngine.om_counters counters = default;
         _ = OmEngine.om_remote_counters(handle, &counters);
         return counters;
+    }
+
+    /// <summary>Calls by number: made, and refused.</summary>
+    internal (ulong[] Calls, ulong[] Refused) CallCounts()
+    {
+        const int most = 512;
+        ulong[] calls = new ulong[most], refused = new ulong[most];
+        int count;
+        fixed (ulong* callCounts = calls, refusedCounts = refused)
+            count = Math.Clamp(OmEngine.om_remote_call_counts(handle, callCounts, refusedCounts, most), 0, most);
+        return (calls[..count], refused[..count]);
     }
 
     public void Dispose()

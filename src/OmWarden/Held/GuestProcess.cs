@@ -8,6 +8,7 @@ using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Restore;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.Syscalls;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Cell;
 using OpenMosix.Warden.Control;
@@ -83,7 +84,8 @@ internal sealed partial class GuestProcess : HeldProcess
     internal override Protocol.V1.HeldProcess Describe()
     {
         OmEngine.om_counters counters = remote?.Counters() ?? default;
-        return new()
+        (ulong[] calls, ulong[] refused) = remote?.CallCounts() ?? ([], []);
+        var described = new Protocol.V1.HeldProcess
         {
             Key = Key,
             Pid = cell?.BodyPid ?? 0,
@@ -101,6 +103,14 @@ internal sealed partial class GuestProcess : HeldProcess
                 _ => Protocol.V1.HeldProcess.Types.Role.Restoring,
             },
         };
+        for (int number = 0; number < calls.Length; number++)
+        {
+            if (calls[number] > 0)
+                described.CallCounts.Add(new CallCount { Name = SyscallTable.NameOf(number), Count = calls[number] });
+            if (refused[number] > 0)
+                described.CallCounts.Add(new CallCount { Name = SyscallTable.NameOf(number), Count = refused[number], Refused = true });
+        }
+        return described;
     }
 
     private FromWarden Restore(WardenRestore request)
@@ -154,7 +164,7 @@ internal sealed partial class GuestProcess : HeldProcess
     {
         if (Context.Engine is null)
             return Replies.Failed(Stage.Restore, "no link yet: the daemon has not configured this warden");
-        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { SeccompProgram = SeccompFilter.Program });
+        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { SeccompProgram = SyscallTable.SeccompFilter });
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
         listener = finished.Value;
@@ -227,14 +237,11 @@ internal sealed partial class GuestProcess : HeldProcess
         if (presented != 0 && presented != epoch)
         {
             epoch = presented;
-            remote!.Dispose();
-            if ((OpenRemote() ?? Claim()) is { } refused)
+            remote!.Present(epoch);
+            if (Claim() is { } refused)
                 return Replies.Failed(refused);
         }
-        else
-        {
-            remote!.Resume();
-        }
+        remote!.Resume();
         Outcome thawed = frozen!.Thaw();
         frozen.Dispose();
         frozen = null;

@@ -134,4 +134,8 @@ internal static unsafe partial class OmEngine
     internal static partial int om_remote_ask(nint remote, uint kind, void* request, uint bytes, void* reply, uint capacity);
     [LibraryImport(Library)]
     internal static partial int om_remote_counters(nint remote, om_counters* counters);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_epoch(nint remote, uint epoch);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_call_counts(nint remote, ulong* calls, ulong* refused, uint capacity);
 }

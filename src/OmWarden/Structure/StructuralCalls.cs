@@ -1,5 +1,6 @@
 // Calls that change the process on both sides. One stop of the body each (KERNEL.md 22); on the queue of the process. Whatever cannot be
 // done here goes home: the body is returned and issues the call again, natively.
+using OpenMosix.Protocol.Syscalls;
 using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Held;
 
@@ -35,10 +36,8 @@ internal static class StructuralCalls
                 guest.Remote.Answer(call.Notification, -ENOSYS);
                 break;
             default:
-                guest.GoHome(call, NameOf(call.Number));
+                guest.GoHome(call, SyscallTable.NameOf(call.Number));
                 break;
         }
     }
-
-    private static string NameOf(int number) => $"system call {number}";
 }
