@@ -1,0 +1,147 @@
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
+
+namespace OpenMosix.Checkpoint.Freeze;
+
+/// <summary>The one thread of a frozen process and what was learnt when it stopped. On the tracer's thread.</summary>
+internal sealed class FrozenThread
+{
+    private const ulong UserCodeSegment64 = 0x33;
+
+    private readonly FreezeOptions _options;
+    private readonly bool _trapIgnored;
+    private Agent? _agent;
+
+    private FrozenThread(Tracee tracee, FreezeOptions options, bool groupStopped, StopContext context, bool trapIgnored)
+    {
+        Tracee = tracee;
+        _options = options;
+        GroupStopped = groupStopped;
+        Context = context;
+        _trapIgnored = trapIgnored;
+    }
+
+    public Tracee Tracee { get; }
+
+    public bool GroupStopped { get; }
+
+    public StopContext Context { get; }
+
+    public bool IsNative => _options.AgentArea is null;
+
+    /// <summary>Stops it, and leaves it alone again when it may not be touched.</summary>
+    public static Outcome<FrozenThread> Stop(int pid, FreezeOptions options, CancellationToken cancellation)
+    {
+        var status = ProcessStatus.Read(pid);
+        if (status is null || status.State is 'Z' or 'X')
+        {
+            return Failures.Broken(Stage.Freeze, $"there is no process {pid}", Errno.ESRCH);
+        }
+
+        if (!status.HasMemory)
+        {
+            return Failures.Refused(Stage.Freeze, Refusals.NoMemory());
+        }
+
+        if (status.Threads > 1)
+        {
+            return Failures.Refused(Stage.Freeze, Refusals.Threads(status.Threads));
+        }
+
+        if (status.TracerPid != 0)
+        {
+            return Failures.Refused(Stage.Freeze, Refusals.Traced(status.TracerPid));
+        }
+
+        var observation = SleepObservation.Observe(pid);
+        var tracee = new Tracee(pid);
+        var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | (options.SuspendSeccomp ? Ptrace.PTRACE_O_SUSPEND_SECCOMP : 0));
+        if (error != 0)
+        {
+            return Failures.Broken(Stage.Freeze, $"process {pid} cannot be seized: {Errno.Describe(error)}", error);
+        }
+
+        tracee.Interrupt();
+        options.Interrupted?.Invoke();
+        if (WaitForStop(tracee, options.Timeout, cancellation) is not { } stop)
+        {
+            return cancellation.IsCancellationRequested
+                ? Failures.Broken(Stage.Freeze, "cancelled", Errno.ECANCELED)
+                : Failures.Broken(Stage.Freeze, $"process {pid} did not stop: it waits in the kernel where nothing interrupts it", Errno.ETIMEDOUT);
+        }
+
+        return Take(tracee, options, stop, observation);
+    }
+
+    /// <summary>The agent, brought in when it is first needed.</summary>
+    public Agent Agent()
+    {
+        if (_agent is null)
+        {
+            var areas = MemoryMap.Read(Tracee.Pid);
+            var instruction = AddressSpace.SyscallInstruction(Tracee, areas);
+            _agent = _options.AgentArea is { } area
+                ? Tracing.Agent.Find(Tracee, area, instruction, _trapIgnored)
+                : Tracing.Agent.Insert(Tracee, AddressSpace.ForAgent(areas), instruction, _trapIgnored);
+        }
+
+        return _agent;
+    }
+
+    /// <summary>Goes on where it was.</summary>
+    public void LetGo()
+    {
+        _agent?.Leave();
+        Tracee.Registers = RestartRules.ForThaw(Tracee.Registers, Context with { Now = ClockReader.Monotonic });
+        Release();
+    }
+
+    /// <summary>Detaches with the registers as they are.</summary>
+    public void Release()
+    {
+        if (Tracee.HeldStop)
+        {
+            _ = Kernel.Kill(Tracee.Pid, Signals.SIGSTOP);
+        }
+
+        Tracee.Detach();
+    }
+
+    /// <summary>The first stop that is a place to work in. A signal that arrives first is delivered, and the stop comes behind it.</summary>
+    private static WaitStatus? WaitForStop(Tracee tracee, TimeSpan timeout, CancellationToken cancellation)
+    {
+        while (tracee.WaitStop(timeout, cancellation) is { } status)
+        {
+            if (status.IsEventStop)
+            {
+                return status;
+            }
+
+            tracee.Resume(Ptrace.PTRACE_CONT, status.IsSignalDelivery ? status.StopSignal : 0);
+        }
+
+        return null;
+    }
+
+    private static Outcome<FrozenThread> Take(Tracee tracee, FreezeOptions options, WaitStatus stop, SleepObservation? observation)
+    {
+        var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
+        var registers = tracee.Registers;
+        var refusal = status.Threads > 1 ? Refusals.Threads(status.Threads)
+            : registers.Cs != UserCodeSegment64 ? Refusals.ThirtyTwoBit(status.Name)
+            : null;
+        if (refusal is not null)
+        {
+            tracee.Detach();
+            return Failures.Refused(Stage.Freeze, refusal);
+        }
+
+        var groupStopped = stop.StopSignal != Signals.SIGTRAP;
+        var context = new StopContext(
+            groupStopped, status.Deliverable != 0, observation?.WaitingSince(tracee.Pid, (long)registers.OrigRax), ClockReader.Monotonic);
+        tracee.Registers = RseqRules.AbortSection(tracee, registers);
+        return new FrozenThread(tracee, options, groupStopped, context, (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0);
+    }
+}

@@ -1,0 +1,169 @@
+using System.Buffers.Binary;
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Tracing;
+
+namespace OpenMosix.Checkpoint.Freeze;
+
+/// <summary>The call a thread was stopped in, as far as it goes on later.</summary>
+/// <param name="Registers">With which it goes on anywhere.</param>
+/// <param name="Call">A call with a relative timeout that is to end at Deadline; 0: none.</param>
+/// <param name="Deadline">On CLOCK_MONOTONIC of this node, ns.</param>
+internal readonly record struct Resumption(Registers Registers, int Call, long Deadline);
+
+/// <summary>What is known about the stop.</summary>
+internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now);
+
+/// <summary>
+/// Puts an interrupted system call back. By itself the kernel does that when the thread goes on (-ERESTART*), but only in this very
+/// process; for an image it is done here. Calls that return -EINTR on a mere stop are put back in both cases. signal(7),
+/// arch_do_signal_or_restart in the kernel, KERNEL.md 3.
+/// </summary>
+internal static class RestartRules
+{
+    private const int TIMER_ABSTIME = 1;
+    private const int FUTEX_CMD_MASK = 0x7f;
+    private const int FUTEX_WAIT = 0;
+    private const ulong SyscallInstructionBytes = 2;
+    private const long NsPerMs = 1_000_000;
+    private const long NsPerSecond = 1_000_000_000;
+
+    public static bool HasRelativeTimeout(int call) => call is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex
+        or CallNumber.poll or CallNumber.epoll_wait or CallNumber.epoll_pwait;
+
+    /// <summary>For a thaw in place: the kernel restarts what it knows how to, with the deadline it holds.</summary>
+    public static Registers ForThaw(Registers registers, StopContext context) =>
+        IsSpuriousEintr(registers, context) ? Rewind(WithReducedTimeout(registers, context)) : registers;
+
+    /// <summary>For an image.</summary>
+    public static Resumption ForImage(Tracee tracee, Registers registers, StopContext context)
+    {
+        if (!InCall(registers))
+        {
+            return new Resumption(registers, 0, 0);
+        }
+
+        if (IsSpuriousEintr(registers, context))
+        {
+            return new Resumption(Rewind(WithReducedTimeout(registers, context)), 0, 0);
+        }
+
+        var restart = -(long)registers.Rax;
+        switch (restart)
+        {
+            case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
+                // A handler is about to run: whether the call is restarted behind it is for the kernel to say, there as here.
+                return new Resumption(context.SignalDeliverable ? registers : Rewind(registers), 0, 0);
+            case Errno.ERESTART_RESTARTBLOCK when context.SignalDeliverable:
+                registers.Rax = unchecked((ulong)-Errno.EINTR);
+                registers.OrigRax = ulong.MaxValue;
+                return new Resumption(registers, 0, 0);
+            case Errno.ERESTART_RESTARTBLOCK:
+                var left = TimeLeft(tracee, registers, context);
+                return left is { } ns
+                    ? new Resumption(Rewind(registers), (int)registers.OrigRax, context.Now + ns)
+                    : new Resumption(Rewind(registers), 0, 0);
+            default:
+                // The call is over: its result is a result.
+                registers.OrigRax = ulong.MaxValue;
+                return new Resumption(registers, 0, 0);
+        }
+    }
+
+    /// <summary>The registers of a thread that stands before its call, turned into those of one interrupted in it: what
+    /// restart_syscall continues (Sleeps).</summary>
+    public static Registers Interrupted(Registers rewound)
+    {
+        rewound.OrigRax = rewound.Rax;
+        rewound.Rax = unchecked((ulong)-Errno.ERESTART_RESTARTBLOCK);
+        rewound.Rip += SyscallInstructionBytes;
+        return rewound;
+    }
+
+    /// <summary>The registers of a thread that stands before its call, turned into those of one that has its result.</summary>
+    public static Registers Finished(Registers rewound, long result)
+    {
+        rewound.OrigRax = ulong.MaxValue;
+        rewound.Rax = (ulong)result;
+        rewound.Rip += SyscallInstructionBytes;
+        return rewound;
+    }
+
+    private static bool InCall(in Registers registers) => (long)registers.OrigRax >= 0;
+
+    private static Registers Rewind(Registers registers)
+    {
+        registers.Rip -= SyscallInstructionBytes;
+        registers.Rax = registers.OrigRax;
+        registers.OrigRax = ulong.MaxValue;
+        return registers;
+    }
+
+    /// <summary>-EINTR that nothing but our stop has caused. A stop signal does cause it, natively too.</summary>
+    private static bool IsSpuriousEintr(in Registers registers, StopContext context) =>
+        InCall(registers) && (long)registers.Rax == -Errno.EINTR && !context.GroupStopped && !context.SignalDeliverable
+        && ReturnsEintrOnStop((int)registers.OrigRax);
+
+    // Sockets are in it for SO_RCVTIMEO and SO_SNDTIMEO, whatever call reads or writes them.
+    private static bool ReturnsEintrOnStop(int call) => call is CallNumber.epoll_wait or CallNumber.epoll_pwait or CallNumber.epoll_pwait2
+        or CallNumber.semop or CallNumber.semtimedop or CallNumber.rt_sigtimedwait or CallNumber.io_getevents or CallNumber.io_pgetevents
+        or CallNumber.io_uring_enter or CallNumber.recvfrom or CallNumber.recvmsg or CallNumber.recvmmsg or CallNumber.accept
+        or CallNumber.accept4 or CallNumber.connect or CallNumber.sendto or CallNumber.sendmsg or CallNumber.sendmmsg
+        or CallNumber.read or CallNumber.write or CallNumber.readv or CallNumber.writev;
+
+    /// <summary>Milliseconds in a register become what is left of them. A timeout behind a pointer starts anew: the memory is the
+    /// program's, and so is every register but this one, which a call's wrapper does not look at again.</summary>
+    private static Registers WithReducedTimeout(Registers registers, StopContext context)
+    {
+        if ((int)registers.OrigRax is CallNumber.epoll_wait or CallNumber.epoll_pwait
+            && (int)registers.R10 > 0 && context.WaitingSince is { } since)
+        {
+            var left = ((int)registers.R10 * NsPerMs) - (context.Now - since);
+            registers.R10 = (ulong)Milliseconds(left);
+        }
+
+        return registers;
+    }
+
+    /// <summary>Whole milliseconds, rounded up: a wait is never shorter than asked.</summary>
+    public static int Milliseconds(long ns) => ns <= 0 ? 0 : (int)Math.Min(int.MaxValue, (ns + NsPerMs - 1) / NsPerMs);
+
+    /// <returns>ns until the call would end by itself; null: it has no end, or one that is absolute.</returns>
+    private static long? TimeLeft(Tracee tracee, in Registers registers, StopContext context)
+    {
+        switch ((int)registers.OrigRax)
+        {
+            case CallNumber.nanosleep:
+                return Sleeping(tracee, registers.Rdi, registers.Rsi, context);
+            case CallNumber.clock_nanosleep when ((int)registers.Rsi & TIMER_ABSTIME) == 0:
+                return Sleeping(tracee, registers.Rdx, registers.R10, context);
+            case CallNumber.futex when ((int)registers.Rsi & FUTEX_CMD_MASK) == FUTEX_WAIT && registers.R10 != 0:
+                return Waiting(Timespec(tracee, registers.R10), context);
+            case CallNumber.poll when (int)registers.Rdx > 0:
+                return Waiting((int)registers.Rdx * NsPerMs, context);
+            default:
+                return null;
+        }
+    }
+
+    // The kernel has written what is left to where the program wants it; without such a place it is what was asked, less the time since.
+    private static long? Sleeping(Tracee tracee, ulong request, ulong remaining, StopContext context) =>
+        remaining != 0 ? Timespec(tracee, remaining) : Waiting(Timespec(tracee, request), context);
+
+    private static long? Waiting(long? asked, StopContext context) =>
+        asked is { } ns && context.WaitingSince is { } since ? Math.Max(0, ns - (context.Now - since)) : asked;
+
+    private static long? Timespec(Tracee tracee, ulong address)
+    {
+        Span<byte> bytes = stackalloc byte[16];
+        if (RemoteMemory.Read(tracee.Pid, new RemoteAddress(address), bytes, out _) != 0)
+        {
+            return null;
+        }
+
+        var seconds = BinaryPrimitives.ReadInt64LittleEndian(bytes);
+        var nanoseconds = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
+        return seconds < 0 || nanoseconds is < 0 or >= NsPerSecond ? null
+            : seconds > (long.MaxValue / NsPerSecond / 4) ? long.MaxValue / 4
+            : (seconds * NsPerSecond) + nanoseconds;
+    }
+}

@@ -1,0 +1,114 @@
+using System.Runtime.InteropServices;
+using Microsoft.Win32.SafeHandles;
+
+namespace OpenMosix.Checkpoint.Interop;
+
+/// <summary>Calls that have no wrapper in every C library: pidfd_open, pidfd_getfd, kcmp, and signals to one process.</summary>
+internal static unsafe partial class Kernel
+{
+    private const int KCMP_VM = 1;
+
+    [LibraryImport("libc", EntryPoint = "syscall", SetLastError = true)]
+    private static partial nint SystemCall(nint number, nint a, nint b, nint c, nint d, nint e);
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int KillRaw(int pid, int signal);
+
+    [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
+    private static partial int FTruncate(SafeFileHandle file, long bytes);
+
+    [LibraryImport("libc", EntryPoint = "clock_gettime", SetLastError = true)]
+    private static partial int ClockGetTime(int clock, long* timespec);
+
+    [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
+    private static partial int IoctlRaw(SafeFileHandle file, nuint request, void* argument);
+
+    [LibraryImport("libc", EntryPoint = "fstat", SetLastError = true)]
+    private static partial int FStat(SafeFileHandle file, FileStatus* status);
+
+    [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int OpenRaw(string path, int flags, int mode);
+
+    /// <summary>struct stat of x86-64.</summary>
+    [StructLayout(LayoutKind.Sequential)]
+    public struct FileStatus
+    {
+        public ulong Device, Inode, Links;
+        public uint Mode, Uid, Gid, Pad;
+        public ulong RawDevice;
+        public long Bytes, BlockBytes, Blocks;
+        public long AccessSeconds, AccessNanoseconds, ModifySeconds, ModifyNanoseconds, ChangeSeconds, ChangeNanoseconds;
+        public long Reserved0, Reserved1, Reserved2;
+
+        public readonly bool IsRegular => (Mode & 0xf000) == 0x8000;
+    }
+
+    private static nint Result(nint result) => result < 0 ? -Marshal.GetLastPInvokeError() : result;
+
+    /// <returns>0 or errno.</returns>
+    public static int Kill(int pid, int signal) => KillRaw(pid, signal) < 0 ? Marshal.GetLastPInvokeError() : 0;
+
+    /// <summary>Takes a copy of another process's descriptor.</summary>
+    /// <returns>0 or errno.</returns>
+    public static int TakeDescriptor(int pid, int descriptor, out SafeFileHandle? handle)
+    {
+        handle = null;
+        var pidfd = Result(SystemCall(CallNumber.pidfd_open, pid, 0, 0, 0, 0));
+        if (pidfd < 0)
+        {
+            return (int)-pidfd;
+        }
+
+        using var owner = new SafeFileHandle(pidfd, ownsHandle: true);
+        var taken = Result(SystemCall(CallNumber.pidfd_getfd, pidfd, descriptor, 0, 0, 0));
+        if (taken < 0)
+        {
+            return (int)-taken;
+        }
+
+        handle = new SafeFileHandle(taken, ownsHandle: true);
+        return 0;
+    }
+
+    /// <summary>Whether two processes have one address space; false too when the kernel cannot say.</summary>
+    public static bool SameMemory(int left, int right) =>
+        SystemCall(CallNumber.kcmp, left, right, KCMP_VM, 0, 0) == 0;
+
+    /// <returns>0 or errno.</returns>
+    public static int Truncate(SafeFileHandle file, long bytes) => FTruncate(file, bytes) < 0 ? Marshal.GetLastPInvokeError() : 0;
+
+    public static long ClockNanoseconds(int clock)
+    {
+        var time = stackalloc long[2];
+        return ClockGetTime(clock, time) < 0
+            ? throw new InvalidOperationException(Errno.Describe(Marshal.GetLastPInvokeError()))
+            : checked((time[0] * 1_000_000_000) + time[1]);
+    }
+
+    /// <returns>The result, or -errno.</returns>
+    public static int Ioctl(SafeFileHandle file, nuint request, void* argument)
+    {
+        var result = IoctlRaw(file, request, argument);
+        return result < 0 ? -Marshal.GetLastPInvokeError() : result;
+    }
+
+    /// <returns>0 or errno.</returns>
+    public static int Status(SafeFileHandle file, out FileStatus status)
+    {
+        fixed (FileStatus* pointer = &status)
+        {
+            return FStat(file, pointer) < 0 ? Marshal.GetLastPInvokeError() : 0;
+        }
+    }
+
+    /// <summary>Opens for reading, close-on-exec. FileStream's own open takes locks and refuses what is not a plain file.</summary>
+    /// <returns>0 or errno.</returns>
+    public static int OpenRead(string path, out SafeFileHandle? handle)
+    {
+        const int O_CLOEXEC = 0x80000;
+        const int O_NONBLOCK = 0x800;
+        var descriptor = OpenRaw(path, O_CLOEXEC | O_NONBLOCK, 0);
+        handle = descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
+        return descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+    }
+}

@@ -1,0 +1,97 @@
+using System.Globalization;
+using OpenMosix.Checkpoint.Tracing;
+
+namespace OpenMosix.Checkpoint.Proc;
+
+/// <summary>What /proc/PID/status says, as far as it is needed.</summary>
+internal sealed record ProcessStatus
+{
+    public string Name { get; private init; } = "";
+
+    /// <summary>The letter: R, S, D, T, t, Z, X...</summary>
+    public char State { get; private init; }
+
+    public int Threads { get; private init; }
+
+    public int ParentPid { get; private init; }
+
+    public int TracerPid { get; private init; }
+
+    public int Seccomp { get; private init; }
+
+    public bool HasMemory { get; private init; }
+
+    public ulong ThreadPending { get; private init; }
+
+    public ulong SharedPending { get; private init; }
+
+    public ulong Blocked { get; private init; }
+
+    public ulong Ignored { get; private init; }
+
+    public ulong Caught { get; private init; }
+
+    public ulong ResidentBytes { get; private init; }
+
+    /// <summary>The same process seen from the namespace it lives in.</summary>
+    public int InnerPid { get; private init; }
+
+    public int InnerTid { get; private init; }
+
+    /// <summary>Signals that wait, are not blocked and do something: the next thing the thread does is to take one of them.</summary>
+    public ulong Deliverable => (ThreadPending | SharedPending) & ~Blocked & ~Ignored & (Caught | ~Signals.DefaultIgnored);
+
+    /// <returns>null: there is no such process.</returns>
+    public static ProcessStatus? Read(int pid)
+    {
+        string[] lines;
+        try
+        {
+            lines = File.ReadAllLines($"/proc/{pid}/status");
+        }
+        catch (IOException)
+        {
+            return null; // gone, or gone while it was read
+        }
+
+        var fields = new Dictionary<string, string>(lines.Length);
+        foreach (var line in lines)
+        {
+            var colon = line.IndexOf(':', StringComparison.Ordinal);
+            if (colon > 0)
+            {
+                fields[line[..colon]] = line[(colon + 1)..].Trim();
+            }
+        }
+
+        string Text(string name) => fields.GetValueOrDefault(name, "");
+        int Number(string name) => int.TryParse(Text(name), CultureInfo.InvariantCulture, out var value) ? value : 0;
+        ulong Set(string name) => ulong.TryParse(Text(name), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var value) ? value : 0;
+        int Last(string name) => Text(name).Split('\t', ' ') is [.., var last] && int.TryParse(last, out var value) ? value : pid;
+
+        return new ProcessStatus
+        {
+            Name = Text("Name"),
+            State = Text("State") is [var letter, ..] ? letter : '?',
+            Threads = Number("Threads"),
+            ParentPid = Number("PPid"),
+            TracerPid = Number("TracerPid"),
+            Seccomp = Number("Seccomp"),
+            HasMemory = fields.ContainsKey("VmSize"),
+            ThreadPending = Set("SigPnd"),
+            SharedPending = Set("ShdPnd"),
+            Blocked = Set("SigBlk"),
+            Ignored = Set("SigIgn"),
+            Caught = Set("SigCgt"),
+            ResidentBytes = ulong.TryParse(Text("VmRSS").Split(' ')[0], out var kilobytes) ? kilobytes * 1024 : 0,
+            InnerPid = Last("NStgid"),
+            InnerTid = Last("NSpid"),
+        };
+    }
+
+    public static (int Pid, int Tid) InnermostIds(int pid)
+    {
+        var status = Read(pid) ?? throw new TraceeException($"process {pid} is gone", Interop.Errno.ESRCH);
+        return (status.InnerPid, status.InnerTid);
+    }
+}

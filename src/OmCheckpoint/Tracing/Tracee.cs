@@ -1,0 +1,172 @@
+using System.Runtime.InteropServices;
+using OpenMosix.Checkpoint.Interop;
+
+namespace OpenMosix.Checkpoint.Tracing;
+
+/// <summary>
+/// One seized thread. Every method is for its TracerThread. Between injections the thread stands in a stop inside the kernel's signal code
+/// with its own registers, so that a detach, deliberate or not, lets it go on as if nothing had been (a restart of
+/// its system call included: only there does the kernel look at -ERESTART*).
+/// </summary>
+internal sealed class Tracee(int pid)
+{
+    private readonly List<byte[]> _heldSignals = [];
+
+    public int Pid { get; } = pid;
+
+    /// <summary>SIGSTOP came while it was held: it is sent again when it goes on.</summary>
+    public bool HeldStop { get; private set; }
+
+    /// <summary>Signals that had to be taken off the queue (a SIGTRAP someone sent): to be queued again.</summary>
+    public IReadOnlyList<byte[]> HeldSignals => _heldSignals;
+
+    /// <returns>0 or errno.</returns>
+    public int Seize(int options) => (int)-Ptrace.Call(Ptrace.PTRACE_SEIZE, Pid, 0, options);
+
+    public void Interrupt() => Check(Ptrace.Call(Ptrace.PTRACE_INTERRUPT, Pid), "PTRACE_INTERRUPT");
+
+    public void Resume(int request, int signal = 0) => Check(Ptrace.Call(request, Pid, 0, signal), "resume");
+
+    public void Detach() => Check(Ptrace.Call(Ptrace.PTRACE_DETACH, Pid), "PTRACE_DETACH");
+
+    public Registers Registers
+    {
+        get
+        {
+            Check(Ptrace.GetRegisters(Pid, out var registers), "PTRACE_GETREGS");
+            return registers;
+        }
+
+        set => Check(Ptrace.SetRegisters(Pid, value), "PTRACE_SETREGS");
+    }
+
+    public ulong SignalMask
+    {
+        get
+        {
+            Check(Ptrace.GetSignalMask(Pid, out var mask), "PTRACE_GETSIGMASK");
+            return mask;
+        }
+
+        set => Check(Ptrace.SetSignalMask(Pid, value), "PTRACE_SETSIGMASK");
+    }
+
+    /// <summary>Waits for the next stop. Only where it is near: what the tracee does meanwhile never sleeps.</summary>
+    public WaitStatus WaitStop()
+    {
+        var result = Wait.For(Pid, Wait.WALL, out var word);
+        if (result < 0)
+        {
+            throw new TraceeException("waitpid", -result);
+        }
+
+        var status = new WaitStatus(word);
+        return status.IsGone ? throw new TraceeGoneException(status) : status;
+    }
+
+    /// <summary>Waits for a stop that may be long in coming. SIGCHLD is the event, so that nothing is polled and the wait can end early.</summary>
+    /// <returns>null: the time is over, or it was cancelled.</returns>
+    public WaitStatus? WaitStop(TimeSpan timeout, CancellationToken cancellation)
+    {
+        using var changed = new AutoResetEvent(false);
+        using var registration = PosixSignalRegistration.Create(PosixSignal.SIGCHLD, _ => changed.Set());
+        var handles = new[] { changed, cancellation.WaitHandle };
+        var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
+        while (true)
+        {
+            var result = Wait.For(Pid, Wait.WALL | Wait.WNOHANG, out var word);
+            if (result < 0)
+            {
+                throw new TraceeException("waitpid", -result);
+            }
+
+            if (result > 0)
+            {
+                var status = new WaitStatus(word);
+                return status.IsGone ? throw new TraceeGoneException(status) : status;
+            }
+
+            var left = deadline - Environment.TickCount64;
+            if (left <= 0 || WaitHandle.WaitAny(handles, (int)Math.Min(left, int.MaxValue)) != 0)
+            {
+                return null;
+            }
+        }
+    }
+
+    /// <summary>Resumes until the stop that is wanted. A stop for another reason is gone through: a trap for a SIGCONT that came, a SIGSTOP
+    /// (kept for later), a SIGTRAP somebody sent (kept too). A fault of what runs is an error.</summary>
+    public WaitStatus ResumeUntil(int request, Func<WaitStatus, bool> wanted)
+    {
+        while (true)
+        {
+            Resume(request);
+            var status = WaitStop();
+            if (wanted(status))
+            {
+                return status;
+            }
+
+            if (status.IsSignalDelivery && status.StopSignal == Signals.SIGSTOP)
+            {
+                HeldStop = true;
+            }
+            else if (status.IsSignalDelivery && status.StopSignal == Signals.SIGTRAP)
+            {
+                _heldSignals.Add(PendingSiginfo());
+            }
+            else if (!status.IsEventStop)
+            {
+                throw new TraceeException($"unexpected stop while injected code ran: {status} at {new RemoteAddress(Registers.Rip)}");
+            }
+        }
+    }
+
+    /// <summary>The siginfo of a stop for a signal.</summary>
+    public unsafe byte[] PendingSiginfo()
+    {
+        var info = new byte[Ptrace.SiginfoBytes];
+        fixed (byte* pointer = info)
+        {
+            Check(Ptrace.Call(Ptrace.PTRACE_GETSIGINFO, Pid, 0, pointer), "PTRACE_GETSIGINFO");
+        }
+
+        return info;
+    }
+
+    public void ForgetHeldSignals() => _heldSignals.Clear();
+
+    public void Read(RemoteAddress address, Span<byte> destination)
+    {
+        var error = RemoteMemory.Read(Pid, address, destination, out _);
+        if (error != 0)
+        {
+            throw new TraceeException($"reading {destination.Length} bytes at {address}", error);
+        }
+    }
+
+    public void Write(RemoteAddress address, ReadOnlySpan<byte> source)
+    {
+        var error = RemoteMemory.Write(Pid, address, source, out _);
+        if (error != 0)
+        {
+            throw new TraceeException($"writing {source.Length} bytes at {address}", error);
+        }
+    }
+
+    /// <summary>Reads a structure, or says that it is not there: the address came from the process, which may have been wrong.</summary>
+    public bool TryRead<T>(RemoteAddress address, out T value)
+        where T : unmanaged
+    {
+        value = default;
+        return RemoteMemory.Read(Pid, address, MemoryMarshal.AsBytes(new Span<T>(ref value)), out _) == 0;
+    }
+
+    public static void Check(long result, string what)
+    {
+        if (result < 0)
+        {
+            throw new TraceeException(what, (int)-result);
+        }
+    }
+}

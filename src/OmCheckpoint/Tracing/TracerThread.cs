@@ -1,0 +1,74 @@
+using System.Collections.Concurrent;
+using System.Runtime.ExceptionServices;
+
+namespace OpenMosix.Checkpoint.Tracing;
+
+/// <summary>
+/// One OS thread for all ptrace calls of one tracee: the kernel knows the tracer by thread. Work is queued and done in order. When the
+/// thread ends, the kernel detaches whatever it still traces, also a tracee that never stopped: that is how a seizure is given up.
+/// </summary>
+public sealed class TracerThread : IDisposable
+{
+    private readonly BlockingCollection<Action> _work = [];
+    private readonly Thread _thread;
+
+    public TracerThread(int pid)
+    {
+        _thread = new Thread(Serve, 256 * 1024) { IsBackground = true, Name = $"tracer {pid}" };
+        _thread.Start();
+    }
+
+    /// <summary>Does work on the thread and waits for it; what it throws is thrown here.</summary>
+    public T Invoke<T>(Func<T> work)
+    {
+        if (Thread.CurrentThread == _thread)
+        {
+            return work();
+        }
+
+        using var done = new ManualResetEventSlim();
+        T? result = default;
+        ExceptionDispatchInfo? thrown = null;
+        _work.Add(() =>
+        {
+            try
+            {
+                result = work();
+            }
+            catch (Exception exception)
+            {
+                // Whatever it is belongs to the caller, not to this thread.
+                thrown = ExceptionDispatchInfo.Capture(exception);
+            }
+
+            done.Set();
+        });
+        done.Wait();
+        thrown?.Throw();
+        return result!;
+    }
+
+    /// <summary>Ends the thread after the work that is queued, and waits for its end.</summary>
+    public void Dispose()
+    {
+        if (_work.IsAddingCompleted)
+        {
+            return;
+        }
+
+        _work.CompleteAdding();
+        if (Thread.CurrentThread != _thread)
+        {
+            _thread.Join();
+            _work.Dispose();
+        }
+    }
+
+    private void Serve()
+    {
+        foreach (var work in _work.GetConsumingEnumerable())
+        {
+            work();
+        }
+    }
+}
