@@ -112,7 +112,8 @@ internal sealed class FrozenThread
     /// <summary>The first stop that is a place to work in. A signal that arrives first is delivered, and the stop comes behind it.</summary>
     private static WaitStatus? WaitForStop(Tracee tracee, TimeSpan timeout, CancellationToken cancellation)
     {
-        while (tracee.WaitStop(timeout, cancellation) is { } status)
+        using var wakeUp = new WakeUp(timeout, cancellation);
+        while (tracee.WaitStop(wakeUp) is { } status)
         {
             if (status.IsEventStop)
             {

@@ -27,9 +27,6 @@ internal static class RestartRules
     private const long NsPerMs = 1_000_000;
     private const long NsPerSecond = 1_000_000_000;
 
-    public static bool HasRelativeTimeout(int call) => call is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex
-        or CallNumber.poll or CallNumber.epoll_wait or CallNumber.epoll_pwait;
-
     /// <summary>For a thaw in place: the kernel restarts what it knows how to, with the deadline it holds.</summary>
     public static Registers ForThaw(Registers registers, StopContext context) =>
         IsSpuriousEintr(registers, context) ? Rewind(WithReducedTimeout(registers, context)) : registers;

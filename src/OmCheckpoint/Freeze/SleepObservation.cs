@@ -1,4 +1,7 @@
 using System.Globalization;
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
 
 namespace OpenMosix.Checkpoint.Freeze;
 
@@ -22,10 +25,17 @@ internal sealed class SleepObservation
         _switches = switches;
     }
 
-    /// <returns>null: it is not in a call whose deadline could matter.</returns>
+    /// <returns>null: it is not in a call whose deadline could matter, or the kernel does not say.</returns>
     public static SleepObservation? Observe(int pid)
     {
-        if (CallOf(pid) is not { } call || !RestartRules.HasRelativeTimeout(call) || Scheduling($"/proc/{pid}/sched") is not { } theirs)
+        if (CallOf(pid) is not { } call || !HasHiddenDeadline(call.Number, call.Arguments))
+        {
+            return null;
+        }
+
+        // Each CPU has its own scheduler clock (what the hypervisor steals is not in it): ours is read where theirs was.
+        using var there = CpuOf(pid) is { } cpu ? Affinity.On(cpu) : null;
+        if (there is null || Scheduling($"/proc/{pid}/sched") is not { } theirs)
         {
             return null;
         }
@@ -38,7 +48,7 @@ internal sealed class SleepObservation
         }
 
         var now = ClockReader.Monotonic;
-        return new SleepObservation(call, now - Math.Max(0, ours.ExecStart - theirs.ExecStart), theirs.VoluntarySwitches);
+        return new SleepObservation(call.Number, now - Math.Max(0, ours.ExecStart - theirs.ExecStart), theirs.VoluntarySwitches);
     }
 
     /// <summary>When the call that was just interrupted began to wait; null: it is not the one that was seen.</summary>
@@ -49,17 +59,51 @@ internal sealed class SleepObservation
         return call == _call && switches == _switches + 1 ? _sinceMonotonic : null;
     }
 
-    private static int? CallOf(int pid)
+    /// <summary>A relative timeout of which the kernel does not tell the program what is left.</summary>
+    private static bool HasHiddenDeadline(int call, ulong[] arguments) => call switch
+    {
+        CallNumber.nanosleep => arguments[1] == 0,
+        CallNumber.clock_nanosleep => arguments[1] == 0 && arguments[3] == 0,
+        CallNumber.futex => arguments[3] != 0,
+        CallNumber.poll => (int)arguments[2] > 0,
+        CallNumber.epoll_wait or CallNumber.epoll_pwait => (int)arguments[3] > 0,
+        _ => false,
+    };
+
+    /// <summary>The call a thread sleeps in: "number 0xargument... 0xsp 0xpc", or "running".</summary>
+    private static (int Number, ulong[] Arguments)? CallOf(int pid)
     {
         try
         {
-            var text = File.ReadAllText($"/proc/{pid}/syscall");
-            var space = text.IndexOf(' ', StringComparison.Ordinal);
-            return space > 0 && int.TryParse(text.AsSpan(0, space), CultureInfo.InvariantCulture, out var call) && call >= 0 ? call : null;
+            var words = File.ReadAllText($"/proc/{pid}/syscall").Split(' ');
+            if (words.Length < 7 || !int.TryParse(words[0], CultureInfo.InvariantCulture, out var number) || number < 0)
+            {
+                return null;
+            }
+
+            var arguments = new ulong[6];
+            for (var i = 0; i < arguments.Length; i++)
+            {
+                arguments[i] = ulong.Parse(words[i + 1].AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+            }
+
+            return (number, arguments);
         }
         catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
         {
             return null;
+        }
+    }
+
+    private static int? CpuOf(int pid)
+    {
+        try
+        {
+            return ProcessStat.Read(pid).Processor;
+        }
+        catch (TraceeException)
+        {
+            return null; // gone: the seizure will say so
         }
     }
 

@@ -43,6 +43,8 @@ internal static class CallNumber
     public const int arch_prctl = 158;
     public const int gettid = 186;
     public const int futex = 202;
+    public const int sched_setaffinity = 203;
+    public const int sched_getaffinity = 204;
     public const int io_getevents = 208;
     public const int set_tid_address = 218;
     public const int restart_syscall = 219;

@@ -11,6 +11,24 @@ internal static unsafe partial class Wait
     [LibraryImport("libc", EntryPoint = "waitpid", SetLastError = true)]
     private static partial int WaitPid(int pid, int* status, int options);
 
+    /// <returns>pid, or -errno; -EINTR when the wake-up came first.</returns>
+    public static int Until(WakeUp wakeUp, int pid, int options, out int status)
+    {
+        int word = 0, result = -1;
+        while (!wakeUp.IsDue)
+        {
+            result = WaitPid(pid, &word, options);
+            if (result >= 0 || Marshal.GetLastPInvokeError() != Errno.EINTR)
+            {
+                status = word;
+                return result < 0 ? -Marshal.GetLastPInvokeError() : result;
+            }
+        }
+
+        status = 0;
+        return -Errno.EINTR;
+    }
+
     /// <returns>pid, 0 with WNOHANG when there is nothing to tell, or -errno. EINTR is waited through.</returns>
     public static int For(int pid, int options, out int status)
     {

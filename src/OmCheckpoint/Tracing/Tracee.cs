@@ -64,34 +64,19 @@ internal sealed class Tracee(int pid)
         return status.IsGone ? throw new TraceeGoneException(status) : status;
     }
 
-    /// <summary>Waits for a stop that may be long in coming. SIGCHLD is the event, so that nothing is polled and the wait can end early.</summary>
-    /// <returns>null: the time is over, or it was cancelled.</returns>
-    public WaitStatus? WaitStop(TimeSpan timeout, CancellationToken cancellation)
+    /// <summary>Waits for a stop that may be long in coming.</summary>
+    /// <returns>null: woken up before.</returns>
+    public WaitStatus? WaitStop(WakeUp wakeUp)
     {
-        using var changed = new AutoResetEvent(false);
-        using var registration = PosixSignalRegistration.Create(PosixSignal.SIGCHLD, _ => changed.Set());
-        var handles = new[] { changed, cancellation.WaitHandle };
-        var deadline = Environment.TickCount64 + (long)timeout.TotalMilliseconds;
-        while (true)
+        var result = Wait.Until(wakeUp, Pid, Wait.WALL, out var word);
+        if (result == -Errno.EINTR)
         {
-            var result = Wait.For(Pid, Wait.WALL | Wait.WNOHANG, out var word);
-            if (result < 0)
-            {
-                throw new TraceeException("waitpid", -result);
-            }
-
-            if (result > 0)
-            {
-                var status = new WaitStatus(word);
-                return status.IsGone ? throw new TraceeGoneException(status) : status;
-            }
-
-            var left = deadline - Environment.TickCount64;
-            if (left <= 0 || WaitHandle.WaitAny(handles, (int)Math.Min(left, int.MaxValue)) != 0)
-            {
-                return null;
-            }
+            return null;
         }
+
+        Check(result, "waitpid");
+        var status = new WaitStatus(word);
+        return status.IsGone ? throw new TraceeGoneException(status) : status;
     }
 
     /// <summary>Resumes until the stop that is wanted. A stop for another reason is gone through: a trap for a SIGCONT that came, a SIGSTOP

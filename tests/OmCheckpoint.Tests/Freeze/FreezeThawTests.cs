@@ -1,0 +1,156 @@
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Interop;
+
+namespace OpenMosix.Checkpoint.Tests.Freeze;
+
+public sealed class FreezeThawTests
+{
+    private const int FreezesAtLeast = 150;
+    private const int WaitsAtLeast = 3;
+    private const int FreezesAtMost = 20_000;
+
+    [RootTheory]
+    [InlineData("sleep")]
+    [InlineData("sleep-rmtp")]
+    [InlineData("clock-sleep")]
+    [InlineData("sleep-until")]
+    [InlineData("poll")]
+    [InlineData("select")]
+    [InlineData("epoll")]
+    [InlineData("futex")]
+    [InlineData("timerfd")]
+    [InlineData("compute")]
+    [InlineData("calls")]
+    public void FreezeThaw_WhileItWaitsForATime_NoticesNothing(string kind)
+    {
+        using var guest = Guest.Start("waits", kind);
+        guest.Expect("ready");
+        int waits = 0, freezes = 0;
+        var line = guest.ReadLineAsync();
+        // Were a wait begun anew by every thaw, it would never end while this goes on.
+        while ((freezes < FreezesAtLeast || waits < WaitsAtLeast) && freezes < FreezesAtMost)
+        {
+            FreezeAndThaw(guest.Pid, withBatch: freezes % 2 == 0);
+            freezes++;
+            if (line.IsCompleted)
+            {
+                Assert.Equal("waited", line.Result);
+                waits++;
+                line = guest.ReadLineAsync();
+            }
+        }
+
+        guest.Send("x");
+        if (line.GetAwaiter().GetResult() != "ok")
+        {
+            guest.ExpectGoodEnd();
+        }
+
+        Assert.InRange(waits, WaitsAtLeast, int.MaxValue);
+    }
+
+    [RootTheory]
+    [InlineData("read-forever")]
+    [InlineData("poll-forever")]
+    [InlineData("epoll-forever")]
+    [InlineData("select-forever")]
+    [InlineData("sigtimedwait")]
+    [InlineData("semtimedop")]
+    public void FreezeThaw_WhileItWaits_CallIsIssuedAgain(string kind)
+    {
+        using var guest = Guest.Start("waits", kind);
+        guest.Expect("ready");
+        for (var i = 0; i < FreezesAtLeast; i++)
+        {
+            FreezeAndThaw(guest.Pid, withBatch: i % 2 == 0);
+        }
+
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void Thaw_OfAStoppedProcess_StaysStopped()
+    {
+        using var guest = Guest.Start("waits", "sleep-rmtp");
+        guest.Expect("ready");
+        Assert.Equal(0, Kernel.Kill(guest.Pid, 19));
+        GuestState.WaitFor(guest.Pid, 'T');
+        for (var i = 0; i < FreezesAtLeast; i++)
+        {
+            FreezeAndThaw(guest.Pid, withBatch: i % 2 == 0, stopped: true);
+            GuestState.WaitFor(guest.Pid, 'T');
+        }
+
+        Assert.Equal(0, Kernel.Kill(guest.Pid, 18));
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void Freeze_WhileSigstopAndSigcontArrive_LosesNeither()
+    {
+        using var guest = Guest.Start("waits", "read-forever");
+        guest.Expect("ready");
+        using (var frozen = FrozenProcess.Freeze(guest.Pid).Value)
+        {
+            Assert.Equal(0, Kernel.Kill(guest.Pid, 19));
+            Execute(frozen);
+        }
+
+        GuestState.WaitFor(guest.Pid, 'T');
+        using (var frozen = FrozenProcess.Freeze(guest.Pid).Value)
+        {
+            Assert.True(frozen.IsStopped);
+            Assert.Equal(0, Kernel.Kill(guest.Pid, 18));
+            Execute(frozen);
+        }
+
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void Freeze_OfAProcessThatIsNotThere_Fails()
+    {
+        var outcome = FrozenProcess.Freeze(int.MaxValue);
+        Assert.False(outcome.Ok);
+        Assert.Equal(Errno.ESRCH, outcome.Failure.Errno);
+    }
+
+    [RootFact]
+    public void Freeze_KilledMeanwhile_FailsByName()
+    {
+        using var guest = Guest.Start("waits", "read-forever");
+        guest.Expect("ready");
+        using var frozen = FrozenProcess.Freeze(guest.Pid).Value;
+        Assert.Equal(0, Kernel.Kill(guest.Pid, 9));
+        var outcome = frozen.Thaw();
+        Assert.False(outcome.Ok);
+        Assert.Equal(Errno.ESRCH, outcome.Failure.Errno);
+    }
+
+    private static void FreezeAndThaw(int pid, bool withBatch, bool stopped = false)
+    {
+        var outcome = FrozenProcess.Freeze(pid);
+        Assert.True(outcome.Ok, outcome.ToString());
+        using var frozen = outcome.Value;
+        Assert.Equal(stopped, frozen.IsStopped);
+        if (withBatch)
+        {
+            Execute(frozen);
+        }
+
+        var thawed = frozen.Thaw();
+        Assert.True(thawed.Ok, thawed.ToString());
+    }
+
+    private static void Execute(FrozenProcess frozen)
+    {
+        var batch = frozen.NewBatch().Value;
+        var index = batch.Add(CallNumber.getpid);
+        var outcome = frozen.Execute(batch);
+        Assert.True(outcome.Ok, outcome.ToString());
+        Assert.Equal(frozen.Pid, outcome.Value[index]);
+    }
+}
