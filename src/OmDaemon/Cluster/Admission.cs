@@ -150,8 +150,7 @@ internal sealed partial class Admission(
                     CaCertificate = ByteString.CopyFrom(authority.Certificate.RawData),
                 };
                 reply.Nodes.Add(view.Membership.Message().Nodes);
-                info.SilentMs = 0;
-                view.Merge([info]);
+                view.Expect(info);
                 return new Answer<JoinReply>.Given(reply);
             default:
                 throw new InvalidOperationException();

@@ -11,6 +11,7 @@ public static class ClusterServices
         .AddSingleton<ClusterIdentity>()
         .AddSingleton<IClusterIdentity>(all => all.GetRequiredService<ClusterIdentity>())
         .AddSingleton<ILoadReader>(all => new LoadReader(all.GetRequiredService<TimeProvider>(), all.GetService<IGuestCount>()))
+        .AddSingleton(GossipTiming.Default)
         .AddSingleton<MemberFile>()
         .AddSingleton<ClusterView>()
         .AddSingleton<IClusterView>(all => all.GetRequiredService<ClusterView>())

@@ -15,13 +15,13 @@ internal sealed partial class ClusterView : IClusterView
     private readonly ILogger<ClusterView> _log;
 
     public ClusterView(
-        DaemonOptions options, ILoadReader load, MemberFile file, IEventFeed feed, OptionsReload reload, TimeProvider time, ILogger<ClusterView> log)
+        DaemonOptions options, ILoadReader load, MemberFile file, IEventFeed feed, OptionsReload reload, GossipTiming timing, TimeProvider time, ILogger<ClusterView> log)
     {
         _file = file;
         _load = load;
         _feed = feed;
         _log = log;
-        Membership = new Membership(SelfInfo.Make(options, load, time), time, Random.Shared);
+        Membership = new Membership(SelfInfo.Make(options, load, time), timing, time, Random.Shared);
         Membership.Remember(file.Read());
         reload.Changed += changed => Membership.UpdateSelf(self => self.Accepts = changed.Accepts);
     }
@@ -45,6 +45,12 @@ internal sealed partial class ClusterView : IClusterView
             Tell(node);
         if (changed.Count > 0)
             Keep();
+    }
+
+    public void Expect(NodeInfo admitted)
+    {
+        Membership.Expect(admitted);
+        Keep();
     }
 
     public void ProbeFailed(string node)

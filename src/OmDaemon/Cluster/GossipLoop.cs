@@ -1,4 +1,4 @@
-// Once a second, while there is a cluster: measure this node, then exchange what is known with a few nodes, all at once. A round ends
+// Once a second, and at once when this node has entered a cluster: measure this node, then exchange what is known with a few nodes, all at once. A round ends
 // within its second; who has not answered by then has not answered. Its channels are its own: one that failed is thrown
 // away, so that a node which was cut off is reached again at once and not when TCP's retransmission timer feels like it.
 using System.Collections.Concurrent;
@@ -11,32 +11,33 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Cluster;
 
 internal sealed partial class GossipLoop(
-    ClusterView view, IClusterIdentity identity, OptionsReload options, TimeProvider time, ILogger<GossipLoop> log) : BackgroundService
+    ClusterView view, IClusterIdentity identity, OptionsReload options, GossipTiming timing, ILogger<GossipLoop> log) : BackgroundService
 {
-    public static readonly TimeSpan Period = TimeSpan.FromSeconds(1);
     private const int Fanout = 2;
-    private static readonly TimeSpan s_patience = TimeSpan.FromMilliseconds(900);
 
     private readonly ConcurrentDictionary<string, (IGrpcChannel Channel, NodeIdentity Identity)> _channels = new(StringComparer.Ordinal);
 
     protected override async Task ExecuteAsync(CancellationToken stoppingToken)
     {
-        using var timer = new PeriodicTimer(Period, time);
+        using var entered = new SemaphoreSlim(0);
+        void OnIdentity(NodeIdentity now) => entered.Release();
+        identity.Changed += OnIdentity;
         try
         {
-            do
+            while (!stoppingToken.IsCancellationRequested)
             {
                 view.MeasureSelf();
                 if (identity.Current is { } current)
                     await RoundAsync(current, stoppingToken).ConfigureAwait(false);
+                await entered.WaitAsync(timing.Period, stoppingToken).ConfigureAwait(false);
             }
-            while (await timer.WaitForNextTickAsync(stoppingToken).ConfigureAwait(false));
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
         }
         finally
         {
+            identity.Changed -= OnIdentity;
             foreach (string target in _channels.Keys)
                 Forget(target);
         }
@@ -71,7 +72,7 @@ internal sealed partial class GossipLoop(
         }
         try
         {
-            GossipMessage answer = await channel.CallAsync(ClusterMethods.Gossip, message, s_patience, stopping).ConfigureAwait(false);
+            GossipMessage answer = await channel.CallAsync(ClusterMethods.Gossip, message, timing.Patience, stopping).ConfigureAwait(false);
             if (node is null || answer.From == node)
                 view.Merge(answer.Nodes);
         }

@@ -8,9 +8,6 @@ namespace OpenMosix.Daemon.Cluster;
 
 internal sealed class Membership
 {
-    public static readonly TimeSpan SuspectAfter = TimeSpan.FromSeconds(3);
-    public static readonly TimeSpan DeadAfter = TimeSpan.FromSeconds(6);
-
     /// <summary>Most entries of one message: what bounds a node's cost, however large the cluster is.</summary>
     public const int MostPerMessage = 48;
 
@@ -18,11 +15,13 @@ internal sealed class Membership
     private readonly Dictionary<string, Member> _members = new(StringComparer.Ordinal);
     private readonly TimeProvider _time;
     private readonly Random _random;
+    private readonly GossipTiming _timing;
     private NodeInfo _self;
 
-    public Membership(NodeInfo self, TimeProvider time, Random random)
+    public Membership(NodeInfo self, GossipTiming timing, TimeProvider time, Random random)
     {
         _self = self;
+        _timing = timing;
         _time = time;
         _random = random;
     }
@@ -61,6 +60,17 @@ internal sealed class Membership
         }
     }
 
+    /// <summary>A node that was just admitted: down until heard of, which is within a round.</summary>
+    public void Expect(NodeInfo info)
+    {
+        lock (_lock)
+        {
+            if (info.Node == _self.Node || NodeInfoRules.Fault(info) is not null || (_members.Count >= NodeInfoRules.MostNodes && !_members.ContainsKey(info.Node)))
+                return;
+            _members[info.Node] = new Member(info) { HeardAt = _time.GetTimestamp(), Alive = false };
+        }
+    }
+
     /// <summary>Takes in what a peer said. Returns the nodes that are new, came back, or moved to another address.</summary>
     public IReadOnlyList<NodeStatus> Merge(IEnumerable<NodeInfo> nodes)
     {
@@ -85,7 +95,7 @@ internal sealed class Membership
     {
         lock (_lock)
         {
-            if (!_members.TryGetValue(node, out Member? member) || !member.Alive || Silence(member) < DeadAfter)
+            if (!_members.TryGetValue(node, out Member? member) || !member.Alive || Silence(member) < _timing.DeadAfter)
                 return null;
             member.Alive = false;
             return Status(member);
@@ -98,10 +108,10 @@ internal sealed class Membership
         lock (_lock)
         {
             var chosen = new List<NodeInfo>();
-            Member[] live = [.. _members.Values.Where(m => m.Alive && Silence(m) < SuspectAfter)];
+            Member[] live = [.. _members.Values.Where(m => m.Alive && Silence(m) < _timing.SuspectAfter)];
             _random.Shuffle(live);
             chosen.AddRange(live.Take(fanout).Select(m => m.Info));
-            PickOne(m => m.Alive && Silence(m) >= SuspectAfter, chosen);
+            PickOne(m => m.Alive && Silence(m) >= _timing.SuspectAfter, chosen);
             PickOne(m => !m.Alive, chosen);
             return chosen;
         }
@@ -124,7 +134,9 @@ internal sealed class Membership
             foreach (Member member in members)
             {
                 NodeInfo aged = member.Info.Clone();
-                aged.SilentMs = (uint)Math.Min(Silence(member).TotalMilliseconds, uint.MaxValue);
+                // One that is down here is not news to anyone: it must not look alive because its silence is short so far.
+                TimeSpan silence = member.Alive || Silence(member) > _timing.DeadAfter ? Silence(member) : _timing.DeadAfter;
+                aged.SilentMs = (uint)Math.Min(silence.TotalMilliseconds, uint.MaxValue);
                 message.Nodes.Add(aged);
             }
             return message;
@@ -174,7 +186,7 @@ internal sealed class Membership
             if (_members.Count >= NodeInfoRules.MostNodes)
                 return null;
             member = new Member(kept) { HeardAt = heardAt };
-            member.Alive = Silence(member) < DeadAfter;
+            member.Alive = Silence(member) < _timing.DeadAfter;
             _members.Add(said.Node, member);
             return member;
         }
@@ -184,7 +196,7 @@ internal sealed class Membership
         bool moved = said.Address != member.Info.Address || said.DaemonPort != member.Info.DaemonPort || said.LinkPort != member.Info.LinkPort;
         member.Info = kept;
         member.HeardAt = Math.Max(member.HeardAt, heardAt);
-        bool back = !member.Alive && Silence(member) < DeadAfter;
+        bool back = !member.Alive && Silence(member) < _timing.DeadAfter;
         if (back)
             member.Alive = true;
         return back || moved ? member : null;
