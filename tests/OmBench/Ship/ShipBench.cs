@@ -82,17 +82,19 @@ internal static class ShipBench
     private static async Task<double> MeasureAsync(string name, ulong bytes, double? raw, Func<Task> run, Action? before = null)
     {
         var rates = new List<double>();
+        var cpu = new List<double>();
         for (var i = 0; i <= Runs; i++)
         {
             before?.Invoke();
-            var started = Stopwatch.GetTimestamp();
+            var (started, used) = (Stopwatch.GetTimestamp(), Environment.CpuUsage.TotalTime);
             await run();
             rates.Add(bytes / Stopwatch.GetElapsedTime(started).TotalSeconds / 1e9);
+            cpu.Add((Environment.CpuUsage.TotalTime - used).TotalSeconds / (bytes / 1e9));
         }
 
         var median = rates.Skip(1).Order().ElementAt(Runs / 2); // the first is to warm up
         var ratio = raw is { } measure ? string.Create(CultureInfo.InvariantCulture, $"  {median / measure:0.00} of raw TCP") : "";
-        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-52} {median,5:0.00} GB/s{ratio}"));
+        Console.WriteLine(string.Create(CultureInfo.InvariantCulture, $"{name,-52} {median,5:0.00} GB/s  {cpu.Skip(1).Min(),5:0.00} CPU s/GB, both ends{ratio}"));
         return median;
     }
 
