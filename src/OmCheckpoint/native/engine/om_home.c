@@ -294,6 +294,7 @@ static void take_over(struct om_home *home)
 		state->last_use = OM_SLOT_IDLE;
 	}
 	home->use = (enum om_slot_use)state->last_use;
+	home->unplaced = home->use == OM_SLOT_BODY;
 	home->signal_sent = state->signal_tail;
 }
 

@@ -26,7 +26,7 @@ struct om_home_state {
 	uint32_t last_seq; /* of the body's newest CALL */
 	uint32_t seq_before;
 	uint32_t last_request; /* the slot's newest */
-	uint32_t last_use;     /* enum om_slot_use of last_request */
+	uint32_t last_use;     /* enum om_slot_use of last_request: whose call it was */
 	uint32_t signal_tail;  /* ours; the slot's copy is the deputy's to read */
 	uint32_t stopped;      /* OM_CONTROL_STOP is in force */
 };
@@ -56,7 +56,8 @@ struct om_home {
 	uint32_t hello_epoch;
 
 	enum om_slot_use use;
-	struct om_placed *placed; /* NULL with use == OM_SLOT_BODY: taken over, the body sends its call again */
+	bool unplaced; /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
+	struct om_placed *placed;
 	uint32_t signal_sent;
 	struct om_buffer reply; /* of last_seq, until the next CALL */
 	bool held;              /* a CALL came while our own was in the slot */

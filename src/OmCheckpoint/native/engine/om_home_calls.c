@@ -58,7 +58,6 @@ static void take_body_answer(struct om_home *home)
 	uint8_t *room = om_buffer_room(&home->reply, bound);
 	int64_t bytes = room ? om_place_reply(home->placed, home->data, result, flags, room, bound) : -ENOMEM;
 	home->use = OM_SLOT_IDLE;
-	home->state->last_use = OM_SLOT_IDLE;
 	if (bytes < 0)
 		return answer_without_deputy(home, bytes);
 	home->reply.tail += (size_t)bytes;
@@ -75,10 +74,12 @@ void om_home_pump(struct om_home *home)
 	if (home->use == OM_SLOT_OWN) {
 		home->own_result = home->slot->result;
 		home->use = OM_SLOT_IDLE;
-		home->state->last_use = OM_SLOT_IDLE;
 		pthread_cond_broadcast(&home->changed);
-	} else if (home->placed->syscall) {
+	} else if (!home->unplaced) {
 		take_body_answer(home);
+	} else if (home->held) { /* the body's side goes on: it had got this answer from the warden before us */
+		home->unplaced = false;
+		home->use = OM_SLOT_IDLE;
 	}
 	if (home->use == OM_SLOT_IDLE && home->held && !home->own_waits) {
 		struct om_buffer call = home->held_call;
@@ -143,9 +144,13 @@ static int place_again(struct om_home *home, const uint8_t *payload, uint32_t by
 		return -ENOMEM;
 	int result = om_place(home->placed, scratch, OM_SLOT_DATA_BYTES, home->data_address, payload, bytes);
 	free(scratch);
-	if (!result)
-		om_home_pump(home);
-	return result;
+	home->unplaced = false;
+	if (result) { /* nor did it go through then */
+		home->use = OM_SLOT_IDLE;
+		answer_without_deputy(home, -ENOSYS);
+	}
+	om_home_pump(home);
+	return 0;
 }
 
 int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes)
@@ -153,7 +158,7 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 	struct om_home_state *state = home->state;
 	if (seq == state->last_seq) { /* sent again after a reconnect */
 		if (home->use == OM_SLOT_BODY)
-			return home->placed->syscall ? 0 : place_again(home, payload, bytes);
+			return home->unplaced ? place_again(home, payload, bytes) : 0;
 		if (om_buffer_bytes(&home->reply))
 			send_answer(home);
 		else
@@ -161,17 +166,21 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 					      -EIO); /* it was answered by a warden that is no more, then overwritten */
 		return 0;
 	}
-	if (seq != om_seq_next(state->last_seq) || home->use == OM_SLOT_BODY)
+	if (seq != om_seq_next(state->last_seq))
 		return -EPROTO;
-	if (home->use == OM_SLOT_OWN || home->own_waits)
-		return hold(home, seq, payload, bytes);
+	if (home->use != OM_SLOT_IDLE || home->own_waits) {
+		int result = hold(home, seq, payload, bytes);
+		if (!result)
+			om_home_pump(home);
+		return result;
+	}
 	om_buffer_take(&home->reply, om_buffer_bytes(&home->reply));
 	state->seq_before = state->last_seq;
 	state->last_seq = seq;
 	int result = om_place(home->placed, home->data, OM_SLOT_DATA_BYTES, home->data_address, payload, bytes);
 	if (result) {
 		om_engine_link_state(home->engine, home->peer->node, true, home->placed->why);
-		answer_without_deputy(home, -ENOSYS);
+		answer_without_deputy(home, result == -EACCES ? -EPERM : -ENOSYS);
 		return 0;
 	}
 	om_home_post(home, OM_SLOT_BODY, home->placed->number, home->placed->args);

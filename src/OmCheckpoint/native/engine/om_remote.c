@@ -14,7 +14,6 @@
 #include <sys/mman.h>
 
 #include "om_remote.h"
-#include "om_seccomp.h"
 
 uint64_t om_now_ns(void)
 {
@@ -94,7 +93,11 @@ static int take_welcome(struct om_remote *remote, uint64_t connection, const uin
 		state->ask_seq = welcome.last_ask;
 		state->welcomed = 1;
 	}
+	/* A call of ours that went down with another warden never got there, or nobody waits for its answer. */
+	if (!remote->active && state->phase != OM_PHASE_SENT)
+		state->seq = welcome.last_seq;
 	remote->connection = connection;
+	om_remote_take_over(remote);
 	if (!remote->receiving && !remote->closed) {
 		remote->references++;
 		remote->receiving = !om_thread_create(&remote->receiver, "om-remote", om_remote_receiver, remote);
@@ -148,7 +151,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	struct om_signal signal;
 	uint64_t notification = 0;
 	uint32_t control = 0, tid = (uint32_t)remote->pid;
-	bool has_signal = false;
+	bool has_signal = false, hand_out = false;
 	int result = 0;
 
 	pthread_mutex_lock(&remote->lock);
@@ -162,6 +165,8 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	switch (frame->kind) {
 	case OM_FRAME_WELCOME:
 		result = take_welcome(remote, c->id, payload, frame->bytes);
+		hand_out = remote->hand_out_again;
+		remote->hand_out_again = false;
 		break;
 	case OM_FRAME_FENCED:
 		remote->fenced = true;
@@ -185,8 +190,8 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		}
 		has_signal = take_signal(remote, frame->seq, signal.signo);
 		if (state->phase == OM_PHASE_SENT || state->phase == OM_PHASE_CANCELLED) {
-			notification = state->notification;
-			tid = state->tid;
+			notification = state->call.id;
+			tid = state->call.pid;
 		}
 		break;
 	case OM_FRAME_CONTROL:
@@ -203,6 +208,8 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		result = -EPROTO;
 	}
 	pthread_mutex_unlock(&remote->lock);
+	if (hand_out)
+		om_remote_hand_out(remote);
 	if (has_signal && callbacks->remote_signal)
 		callbacks->remote_signal(callbacks->context, remote->key, tid, &signal, notification);
 	if (control && callbacks->remote_control)
@@ -274,8 +281,10 @@ static void set_listener_flags(int listener)
 static void begin_state(struct om_remote *remote, uint32_t epoch)
 {
 	struct om_remote_state *state = remote->state;
-	if (state->magic == OM_REMOTE_STATE_MAGIC)
+	if (state->magic == OM_REMOTE_STATE_MAGIC) {
+		remote->taken_over = true;
 		return;
+	}
 	*state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC, .epoch = epoch, .rest_ns = UINT64_MAX};
 }
 

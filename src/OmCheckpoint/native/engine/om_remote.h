@@ -11,6 +11,7 @@
 
 #include "om_internal.h"
 #include "om_marshal.h"
+#include "om_seccomp.h"
 
 #define OM_REMOTE_STATE_MAGIC 0x31304d5252454d01ull
 #define OM_NUMBERS            512u /* system calls that are counted */
@@ -33,16 +34,16 @@ struct om_remote_state {
 	uint32_t ask_seq;
 	uint32_t phase; /* enum om_phase of the body's call */
 	uint32_t call_seq;
-	uint32_t tid;
-	uint64_t notification;
-	int64_t number;
-	uint64_t args[6];
-	uint64_t instruction_pointer;
+	uint32_t pieces; /* of the body's call that home has executed */
+	uint32_t reserved;
+	/* What the kernel has handed us and we have not answered, straight from SECCOMP_IOCTL_NOTIF_RECV: nothing lies
+	 * between its taking the notification and its being noted. id 0: nothing. */
+	struct seccomp_notif call;
+	uint64_t done; /* bytes, by the pieces before */
 	uint64_t sent_ns;
 	uint64_t rest_ns; /* of the call that is issued again; UINT64_MAX: none */
 	int64_t rest_number;
-	uint32_t rest_any; /* said by om_remote_rest: the arguments are not known */
-	uint32_t reserved;
+	uint64_t rest_any; /* said by om_remote_rest: the arguments are not known */
 	uint64_t rest_args[6];
 	uint64_t rest_pointer;
 };
@@ -67,6 +68,8 @@ struct om_remote {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	atomic_bool closed;
+	bool hand_out_again;
+	bool taken_over; /* the state page was not empty, and what it says has not been looked at */
 	bool wanting; /* the link is wanted on our behalf */
 	bool fenced, gone;
 	bool quiesced;
@@ -100,6 +103,10 @@ void om_remote_post(struct om_remote *remote, bool own);
 void om_remote_post_again(struct om_remote *remote); /* the same number, after a reconnect */
 int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t flags);
+/* After the first WELCOME to a warden that found a call of the body in the state page: goes on with it. */
+void om_remote_take_over(struct om_remote *remote);
+void om_remote_hand_out(struct om_remote *remote); /* without the lock */
+bool om_remote_still_waits(struct om_remote *remote);
 /* The cancelled call of the body ends as a signal or a stop wants it. */
 void om_remote_end_cancelled(struct om_remote *remote);
 void *om_remote_receiver(void *remote);

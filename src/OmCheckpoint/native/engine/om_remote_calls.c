@@ -99,10 +99,10 @@ void om_remote_end_cancelled(struct om_remote *remote)
 		result = -513;
 	if (!handler && timed && result <= -512) {
 		state->rest_ns = rest;
-		state->rest_number = state->number;
+		state->rest_number = state->call.data.nr;
 		state->rest_any = 0;
-		memcpy(state->rest_args, state->args, sizeof(state->args));
-		state->rest_pointer = state->instruction_pointer;
+		memcpy(state->rest_args, state->call.data.args, sizeof(state->rest_args));
+		state->rest_pointer = state->call.data.instruction_pointer;
 	}
 	finish(remote, false, result);
 }
@@ -129,10 +129,16 @@ int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t 
 	remote->counters.bytes_in += bytes;
 	struct om_marshal *m = active_marshal(remote);
 	int step = om_marshal_reply(m, payload, bytes);
-	if (step == OM_MARSHAL_CANCELLED) {
+	bool cancelled = step == OM_MARSHAL_CANCELLED;
+	if (cancelled) {
 		step = take_cancelled(remote, own);
 		if (step == OM_MARSHAL_CANCELLED)
 			return 0;
+	}
+	if (step == OM_MARSHAL_SEND && !own && !cancelled) { /* a piece is done, the next one follows */
+		om_marshal_interrupted(m, 0);
+		remote->state->pieces++;
+		remote->state->done = m->result > 0 ? (uint64_t)m->result : 0;
 	}
 	if (step == OM_MARSHAL_SEND)
 		om_remote_post(remote, own);
@@ -141,6 +147,38 @@ int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t 
 	else
 		finish(remote, own, step == -ESRCH ? -ESRCH : -EIO);
 	return step == -EPROTO ? -EPROTO : 0;
+}
+
+void om_remote_take_over(struct om_remote *remote)
+{
+	struct om_remote_state *state = remote->state;
+	if (!remote->taken_over)
+		return;
+	remote->taken_over = false;
+	uint32_t phase = state->phase;
+	state->phase = OM_PHASE_NONE;
+	if (!state->call.id)
+		return;
+	if (!om_remote_still_waits(remote)) { /* killed, or answered just before the note */
+		state->call.id = 0;
+	} else if (phase == OM_PHASE_STRUCTURAL) {
+		state->phase = phase;
+		remote->hand_out_again = true;
+	} else if (phase == OM_PHASE_SENT && state->pieces) {
+		/* What home did of this piece is not known here any more. */
+		om_remote_answer_body(remote, state->done ? (int64_t)state->done : -EIO, 0);
+	} else if (phase == OM_PHASE_SENT) {
+		uint64_t args[6];
+		memcpy(args, state->call.data.args, sizeof(args));
+		int step = om_marshal_begin(&remote->marshal, state->call.data.nr, args);
+		if (step == OM_MARSHAL_SEND) { /* goes out again with its number */
+			remote->active = OM_ACTIVE_BODY;
+			state->phase = phase;
+			state->seq = state->call_seq;
+		} else {
+			om_remote_answer_body(remote, step == OM_MARSHAL_DONE ? remote->marshal.result : -EINTR, 0);
+		}
+	}
 }
 
 int om_remote_quiesce(om_remote *remote)

@@ -10,7 +10,6 @@
 #include <sys/ioctl.h>
 
 #include "om_remote.h"
-#include "om_seccomp.h"
 
 static void respond(struct om_remote *remote, uint64_t notification, int64_t value, uint32_t flags)
 {
@@ -27,8 +26,10 @@ static void respond(struct om_remote *remote, uint64_t notification, int64_t val
 
 void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t flags)
 {
-	respond(remote, remote->state->notification, value, flags);
-	remote->state->phase = OM_PHASE_NONE;
+	struct om_remote_state *state = remote->state;
+	respond(remote, state->call.id, value, flags);
+	state->phase = OM_PHASE_NONE;
+	state->call.id = 0;
 	if (remote->active == OM_ACTIVE_BODY)
 		remote->active = OM_ACTIVE_NONE;
 	pthread_cond_broadcast(&remote->changed);
@@ -38,7 +39,7 @@ int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, ui
 {
 	int result = 0;
 	pthread_mutex_lock(&remote->lock);
-	if (remote->state->notification != notification || remote->state->phase != OM_PHASE_STRUCTURAL)
+	if (remote->state->call.id != notification || remote->state->phase != OM_PHASE_STRUCTURAL)
 		result = -ENOENT;
 	else
 		om_remote_answer_body(remote, value, flags);
@@ -46,9 +47,9 @@ int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, ui
 	return result;
 }
 
-static bool still_valid(struct om_remote *remote, uint64_t notification)
+bool om_remote_still_waits(struct om_remote *remote)
 {
-	return ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &notification) == 0;
+	return ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &remote->state->call.id) == 0;
 }
 
 /* The rest of a call that was cut short without a handler having run: what is left of its time, not all of it. */
@@ -57,25 +58,27 @@ static int apply_rest(struct om_remote *remote, int step)
 	struct om_remote_state *state = remote->state;
 	uint64_t rest = state->rest_ns, whole;
 	state->rest_ns = UINT64_MAX;
-	if (rest == UINT64_MAX || step != OM_MARSHAL_SEND || state->rest_number != state->number)
+	if (rest == UINT64_MAX || step != OM_MARSHAL_SEND || state->rest_number != state->call.data.nr)
 		return step;
-	if (!state->rest_any && (state->rest_pointer != state->instruction_pointer ||
-				 memcmp(state->rest_args, state->args, sizeof(state->args))))
+	if (!state->rest_any && (state->rest_pointer != state->call.data.instruction_pointer ||
+				 memcmp(state->rest_args, state->call.data.args, sizeof(state->rest_args))))
 		return step;
 	if (!om_marshal_remaining(&remote->marshal, 0, &whole) || whole <= rest)
 		return step;
 	return om_marshal_again(&remote->marshal, whole - rest);
 }
 
-static void forward(struct om_remote *remote)
+static void forward(struct om_remote *remote, const uint64_t args[6])
 {
 	struct om_remote_state *state = remote->state;
 	om_peer_wait_room(remote->home, &remote->closed);
-	int step = om_marshal_begin(&remote->marshal, state->number, state->args);
-	if (!still_valid(remote, state->notification))
+	int step = om_marshal_begin(&remote->marshal, state->call.data.nr, args);
+	if (!om_remote_still_waits(remote))
 		step = -ESRCH;
 	pthread_mutex_lock(&remote->lock);
 	step = apply_rest(remote, step);
+	state->pieces = 0;
+	state->done = 0;
 	if (step < 0)
 		om_remote_answer_body(remote, step == -ESRCH ? -EINTR : step, 0);
 	else if (step == OM_MARSHAL_DONE)
@@ -89,9 +92,10 @@ static void forward(struct om_remote *remote)
 	pthread_mutex_unlock(&remote->lock);
 }
 
-static void hand_out(struct om_remote *remote, const struct seccomp_notif *n)
+void om_remote_hand_out(struct om_remote *remote)
 {
 	const struct om_callbacks *callbacks = &remote->engine->callbacks;
+	const struct seccomp_notif *n = &remote->state->call;
 	struct om_structural call = {
 		.notification = n->id,
 		.tid = n->pid,
@@ -99,77 +103,85 @@ static void hand_out(struct om_remote *remote, const struct seccomp_notif *n)
 		.instruction_pointer = n->data.instruction_pointer,
 	};
 	memcpy(call.args, n->data.args, sizeof(call.args));
-	pthread_mutex_lock(&remote->lock);
-	remote->state->phase = OM_PHASE_STRUCTURAL;
-	pthread_mutex_unlock(&remote->lock);
 	if (callbacks->remote_structural)
 		callbacks->remote_structural(callbacks->context, remote->key, &call);
 	else
-		om_remote_answer(remote, n->id, -ENOSYS, 0);
+		om_remote_answer(remote, call.notification, -ENOSYS, 0);
 }
 
-static void refuse(struct om_remote *remote, const struct seccomp_notif *n, int error)
+static void count(struct om_remote *remote, int32_t number, bool refused)
 {
-	remote->counters.refused++;
-	if ((uint32_t)n->data.nr < OM_NUMBERS)
-		remote->refused_by_number[n->data.nr]++;
-	respond(remote, n->id, -error, 0);
+	remote->counters.calls++;
+	remote->counters.refused += refused;
+	if ((uint32_t)number < OM_NUMBERS) {
+		remote->calls_by_number[number]++;
+		remote->refused_by_number[number] += refused;
+	}
 }
 
-static void take(struct om_remote *remote, const struct seccomp_notif *n)
+/* What is in state->call. */
+static void take(struct om_remote *remote)
 {
 	struct om_remote_state *state = remote->state;
 	uint64_t args[6];
-	memcpy(args, n->data.args, sizeof(args));
-	const struct om_syscall *sc = om_syscall_of(n->data.nr, args);
+	memcpy(args, state->call.data.args, sizeof(args));
+	const struct om_syscall *sc = om_syscall_of(state->call.data.nr, args);
+	bool refused = sc->side == OM_SIDE_UNKNOWN || sc->side == OM_SIDE_REFUSE, forwarded = false, conducted = false;
 
 	pthread_mutex_lock(&remote->lock);
-	/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. 513: whatever signal comes
-	 * then, for the call has not begun. */
 	if (remote->quiesced) {
-		respond(remote, n->id, -513, 0);
-		pthread_mutex_unlock(&remote->lock);
-		return;
+		/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. 513: whatever
+		 * signal comes then, for the call has not begun. */
+		om_remote_answer_body(remote, -513, 0);
+	} else {
+		count(remote, state->call.data.nr, refused);
+		if (refused)
+			om_remote_answer_body(remote, sc->side == OM_SIDE_UNKNOWN ? -ENOSYS : -sc->error, 0);
+		else if (sc->side == OM_SIDE_LOCAL) /* decided by registers alone: nothing can change under us */
+			om_remote_answer_body(remote, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+		else if (sc->side == OM_SIDE_HOME)
+			forwarded = true;
+		else
+			conducted = true;
+		if (conducted)
+			state->phase = OM_PHASE_STRUCTURAL;
 	}
-	remote->counters.calls++;
-	if ((uint32_t)n->data.nr < OM_NUMBERS)
-		remote->calls_by_number[n->data.nr]++;
-	if (sc->side == OM_SIDE_UNKNOWN || sc->side == OM_SIDE_REFUSE) {
-		refuse(remote, n, sc->side == OM_SIDE_UNKNOWN ? ENOSYS : sc->error);
-		pthread_mutex_unlock(&remote->lock);
-		return;
-	}
-	if (sc->side == OM_SIDE_LOCAL) { /* decided by registers alone: nothing can change under us */
-		respond(remote, n->id, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-		pthread_mutex_unlock(&remote->lock);
-		return;
-	}
-	state->notification = n->id;
-	state->tid = n->pid;
-	state->number = n->data.nr;
-	memcpy(state->args, args, sizeof(args));
-	state->instruction_pointer = n->data.instruction_pointer;
 	pthread_mutex_unlock(&remote->lock);
-	if (sc->side == OM_SIDE_HOME)
-		forward(remote);
+	if (forwarded)
+		forward(remote, args);
+	else if (conducted)
+		om_remote_hand_out(remote);
+}
+
+static void receive(struct om_remote *remote)
+{
+	struct seccomp_notif second = {0}, *n = &second;
+	/* One thread, so one call at a time. A second one would be a process that got hold of this filter. */
+	if (!remote->state->call.id) {
+		n = &remote->state->call;
+		memset(n, 0, sizeof(*n)); /* the kernel insists */
+	}
+	if (ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_RECV, n))
+		return; /* ENOENT: killed between poll and here */
+	if (n == &second)
+		respond(remote, n->id, -ENOSYS, 0);
 	else
-		hand_out(remote, n);
+		take(remote);
 }
 
 void *om_remote_receiver(void *argument)
 {
 	struct om_remote *remote = argument;
 	struct pollfd fds[2] = {{.fd = remote->listener, .events = POLLIN}, {.fd = remote->wake, .events = POLLIN}};
+	/* Noted by a warden before us, which had done nothing about it yet. */
+	if (remote->state->call.id && remote->state->phase == OM_PHASE_NONE)
+		take(remote);
 	while (!remote->closed) {
-		struct seccomp_notif n;
 		if (poll(fds, 2, -1) < 0)
 			continue;
 		if (fds[1].revents || fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
 			break;
-		memset(&n, 0, sizeof(n)); /* the kernel insists */
-		if (ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_RECV, &n))
-			continue; /* ENOENT: killed between poll and here */
-		take(remote, &n);
+		receive(remote);
 	}
 	om_remote_put(remote);
 	return NULL;

@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Runs the tests named on the command line, or all. One line a test: `ok NAME` or `FAIL NAME`, and what was measured.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <dirent.h>
+
+#include "tests.h"
+
+static const struct test *const all[] = {call_tests, signal_tests, link_tests, NULL};
+
+static void remove_dir(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+	char path[512];
+	while (d && (entry = readdir(d))) {
+		snprintf(path, sizeof(path), "%s/%s", dir, entry->d_name);
+		unlink(path);
+	}
+	closedir(d);
+	rmdir(dir);
+}
+
+static bool wanted(const char *name, int argc, char **argv)
+{
+	for (int i = 1; i < argc; i++)
+		if (!strcmp(argv[i], name))
+			return true;
+	return argc == 1;
+}
+
+int main(int argc, char **argv)
+{
+	int passed = 0, failed = 0;
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	if (argc == 2 && !strcmp(argv[1], "--list")) {
+		for (int i = 0; all[i]; i++)
+			for (const struct test *t = all[i]; t->name; t++)
+				puts(t->name);
+		return 0;
+	}
+	if (geteuid() != 0) {
+		puts("skip: these tests install seccomp listeners and trace: root only");
+		return 77;
+	}
+	for (int i = 0; all[i]; i++)
+		for (const struct test *t = all[i]; t->name; t++) {
+			char dir[] = "/tmp/om-engine-XXXXXX";
+			if (!wanted(t->name, argc, argv) || !mkdtemp(dir))
+				continue;
+			bool good = t->run(dir);
+			remove_dir(dir);
+			printf("%s %s\n", good ? "ok" : "FAIL", t->name);
+			good ? passed++ : failed++;
+		}
+	printf("%d passed, %d failed\n", passed, failed);
+	return failed ? 1 : 0;
+}

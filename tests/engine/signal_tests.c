@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Signals that arrive at the deputy and are meant for the body: signal(7) must hold as if nothing were in between.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+#include <sys/epoll.h>
+#include <sys/syscall.h>
+
+#include "tests.h"
+
+static int pipe_fds[2];
+static struct shared *shared;
+
+static void on_signal(int signo, siginfo_t *info, void *context)
+{
+	int64_t n = shared->numbers[0]++;
+	shared->numbers[1] = signo;
+	shared->numbers[2] = info->si_value.sival_int;
+	shared->numbers[3] = info->si_pid;
+	if (info->si_code == SI_QUEUE && n < (int64_t)sizeof(shared->bytes))
+		shared->bytes[n] = (char)info->si_value.sival_int;
+}
+
+static void handle(int signo, int flags)
+{
+	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | flags};
+	sigaction(signo, &action, NULL);
+}
+
+static void queue(pid_t pid, int signo, int value)
+{
+	union sigval v = {.sival_int = value};
+	while (sigqueue(pid, signo, v) && errno == EAGAIN)
+		sched_yield();
+}
+
+static bool with_pipe(const char *dir, void (*body)(struct shared *), void (*driver)(struct world *))
+{
+	if (pipe(pipe_fds))
+		return false;
+	struct world *w = world_open(dir, body);
+	driver(w);
+	bool good = world_close(w);
+	close(pipe_fds[0]);
+	close(pipe_fds[1]);
+	return good;
+}
+
+/* ---- EINTR ------------------------------------------------------------------------------------------------------- */
+
+static void interrupt_body(struct shared *s)
+{
+	char byte;
+	shared = s;
+	handle(SIGUSR1, 0);
+	EXPECT(read(pipe_fds[0], &byte, 1) == -1 && errno == EINTR);
+	EXPECT(s->numbers[0] == 1 && s->numbers[1] == SIGUSR1 && s->numbers[2] == 4711);
+	EXPECT(s->numbers[3] == syscall(SYS_getppid));
+	EXPECT(read(pipe_fds[0], &byte, 1) == 1 && byte == 'x');
+}
+
+static void interrupt_driver(struct world *w)
+{
+	wait_blocked(w->deputy, SYS_read);
+	queue(w->deputy, SIGUSR1, 4711);
+	wait_blocked(w->deputy, SYS_read);
+	if (write(pipe_fds[1], "x", 1) != 1)
+		w->shared->failed = 1;
+}
+
+static bool read_interrupted(const char *dir)
+{
+	/* The second wait_blocked could see the first read: the byte then comes before the signal has got through, and
+	 * the body's first expectation fails. So the signal is seen to have ended it. */
+	return with_pipe(dir, interrupt_body, interrupt_driver);
+}
+
+/* ---- SA_RESTART -------------------------------------------------------------------------------------------------- */
+
+static void restart_body(struct shared *s)
+{
+	char byte;
+	shared = s;
+	handle(SIGUSR1, SA_RESTART);
+	EXPECT(read(pipe_fds[0], &byte, 1) == 1 && byte == 'y');
+	EXPECT(s->numbers[0] == 1 && s->numbers[2] == 12);
+}
+
+static void restart_driver(struct world *w)
+{
+	wait_blocked(w->deputy, SYS_read);
+	queue(w->deputy, SIGUSR1, 12);
+	while (!*(volatile int64_t *)&w->shared->numbers[0] && !w->shared->failed)
+		sched_yield();
+	wait_blocked(w->deputy, SYS_read);
+	if (write(pipe_fds[1], "y", 1) != 1)
+		w->shared->failed = 1;
+}
+
+static bool read_restarted(const char *dir)
+{
+	return with_pipe(dir, restart_body, restart_driver);
+}
+
+/* ---- a blocked signal does not end a wait, nor lengthen it -------------------------------------------------------- */
+
+static void blocked_body(struct shared *s)
+{
+	struct timespec before, after;
+	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
+	sigset_t set, pending;
+	shared = s;
+	handle(SIGUSR1, 0);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	EXPECT(poll(&p, 1, 300) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	int64_t ms = (after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000;
+	s->numbers[5] = ms;
+	EXPECT(ms >= 299);
+	EXPECT(s->numbers[0] == 0);
+	EXPECT(sigpending(&pending) == 0 && sigismember(&pending, SIGUSR1));
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	EXPECT(s->numbers[0] == 1);
+}
+
+static void blocked_driver(struct world *w)
+{
+	wait_blocked(w->deputy, SYS_poll);
+	for (int i = 0; i < 5; i++)
+		queue(w->deputy, SIGUSR1, i);
+}
+
+static bool blocked_signal_waits(const char *dir)
+{
+	return with_pipe(dir, blocked_body, blocked_driver);
+}
+
+/* epoll_wait says EINTR when a handler ran, and only then. */
+static void epoll_body(struct shared *s)
+{
+	struct epoll_event event = {.events = EPOLLIN};
+	sigset_t set;
+	int epoll = epoll_create1(0);
+	shared = s;
+	EXPECT(epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, pipe_fds[0], &event) == 0);
+	handle(SIGUSR1, SA_RESTART);
+	handle(SIGUSR2, SA_RESTART);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR2);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	EXPECT(epoll_wait(epoll, &event, 1, -1) == -1 && errno == EINTR);
+	EXPECT(s->numbers[0] == 1 && s->numbers[1] == SIGUSR1);
+	EXPECT(epoll_wait(epoll, &event, 1, -1) == 1);
+}
+
+static void epoll_driver(struct world *w)
+{
+	wait_blocked(w->deputy, SYS_epoll_wait);
+	queue(w->deputy, SIGUSR2, 1); /* blocked: the wait goes on */
+	queue(w->deputy, SIGUSR1, 2);
+	while (!*(volatile int64_t *)&w->shared->numbers[0] && !w->shared->failed)
+		sched_yield();
+	if (write(pipe_fds[1], "z", 1) != 1)
+		w->shared->failed = 1;
+}
+
+static bool epoll_interrupted(const char *dir)
+{
+	return with_pipe(dir, epoll_body, epoll_driver);
+}
+
+/* ---- a storm: no byte and no signal is lost ------------------------------------------------------------------------ */
+
+#define STORM_BYTES   3000
+#define STORM_SIGNALS 120
+
+static void storm_body(struct shared *s)
+{
+	int interrupted = 0;
+	shared = s;
+	handle(SIGRTMIN + 1, 0);
+	set_stage(s, 3);
+	for (int i = 0; i < STORM_BYTES;) {
+		unsigned char byte;
+		ssize_t n = read(pipe_fds[0], &byte, 1);
+		if (n == -1 && errno == EINTR) {
+			interrupted++;
+			continue;
+		}
+		EXPECT(n == 1);
+		EXPECT(byte == (unsigned char)i);
+		i++;
+	}
+	s->numbers[4] = interrupted;
+	while (*(volatile int64_t *)&s->numbers[0] < STORM_SIGNALS)
+		syscall(SYS_sched_yield);
+	for (int i = 0; i < STORM_SIGNALS; i++)
+		EXPECT(s->bytes[i] == (char)i);
+}
+
+static void storm_driver(struct world *w)
+{
+	int sent = 0;
+	wait_stage(w->shared, 3);
+	for (int i = 0; i < STORM_BYTES; i++) {
+		unsigned char byte = (unsigned char)i;
+		if (i % (STORM_BYTES / STORM_SIGNALS) == 0 && sent < STORM_SIGNALS)
+			queue(w->deputy, SIGRTMIN + 1, sent++);
+		if (write(pipe_fds[1], &byte, 1) != 1)
+			w->shared->failed = 1;
+		if (i % 3 == 0) /* let it run dry now and then, so that reads wait */
+			while (w->shared->failed == 0) {
+				struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
+				if (poll(&p, 1, 0) == 0)
+					break;
+				sched_yield();
+			}
+	}
+	world_wait_body(w);
+	printf("storm: %d signals, %lld reads interrupted, %d bytes in order\n", sent, (long long)w->shared->numbers[4],
+	       STORM_BYTES);
+}
+
+static bool storm(const char *dir)
+{
+	return with_pipe(dir, storm_body, storm_driver);
+}
+
+/* ---- more signals than the ring holds, while nobody can take them --------------------------------------------------- */
+
+#define MANY 100
+
+static void many_body(struct shared *s)
+{
+	char byte;
+	shared = s;
+	handle(SIGRTMIN + 2, SA_RESTART);
+	EXPECT(read(pipe_fds[0], &byte, 1) == 1);
+	while (*(volatile int64_t *)&s->numbers[0] < MANY)
+		syscall(SYS_sched_yield);
+	for (int i = 0; i < MANY; i++)
+		EXPECT(s->bytes[i] == (char)i);
+}
+
+static void many_driver(struct world *w)
+{
+	wait_blocked(w->deputy, SYS_read);
+	relay_hold(w->relay);
+	world_wait_log(w, "pc1 down");
+	for (int i = 0; i < MANY; i++)
+		queue(w->deputy, SIGRTMIN + 2, i);
+	relay_heal(w->relay);
+	if (write(pipe_fds[1], "q", 1) != 1)
+		w->shared->failed = 1;
+}
+
+static bool ring_overflows(const char *dir)
+{
+	return with_pipe(dir, many_body, many_driver);
+}
+
+/* ---- quiesce without a signal, as a freeze does ---------------------------------------------------------------------- */
+
+static void nothing_body(struct shared *s)
+{
+	char byte;
+	EXPECT(read(pipe_fds[0], &byte, 1) == 1 && byte == 'f');
+}
+
+static void terminate_driver(struct world *w)
+{
+	wait_blocked(w->deputy, SYS_read);
+	queue(w->deputy, SIGTERM, 0); /* no handler in the body: it ends there */
+	world_wait_body(w);
+}
+
+static bool default_action_ends_body(const char *dir)
+{
+	bool good = with_pipe(dir, nothing_body, terminate_driver);
+	return good;
+}
+
+const struct test signal_tests[] = {
+	{"read_interrupted", read_interrupted},
+	{"read_restarted", read_restarted},
+	{"blocked_signal_waits", blocked_signal_waits},
+	{"epoll_interrupted", epoll_interrupted},
+	{"storm", storm},
+	{"ring_overflows", ring_overflows},
+	{"default_action_ends_body", default_action_ends_body},
+	{0},
+};

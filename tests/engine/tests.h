@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+#ifndef OM_TESTS_H
+#define OM_TESTS_H
+
+#include <stdbool.h>
+#include "world.h"
+
+struct test {
+	const char *name;
+	bool (*run)(const char *dir);
+};
+
+extern const struct test call_tests[], signal_tests[], link_tests[];
+
+/* In a test: the world is taken down by the caller. */
+#define CHECK(condition)                                                                                               \
+	do {                                                                                                           \
+		if (!(condition)) {                                                                                    \
+			fprintf(stderr, "  %s:%d: %s\n", __FILE__, __LINE__, #condition);                              \
+			good = false;                                                                                  \
+		}                                                                                                      \
+	} while (0)
+
+#endif

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * PTRACE_INTERRUPT → om_remote_quiesce → the stop → the agent's batch queues the signal → om_remote_resume → detach. What
+ * the warden does in C#, in the smallest form.
+ */
+#include <errno.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/ptrace.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+#include <sys/user.h>
+#include <sys/wait.h>
+
+#include "tracer.h"
+#include "world.h"
+
+#ifndef PTRACE_O_SUSPEND_SECCOMP
+#define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
+#endif
+
+struct batch {
+	struct om_batch head;
+	struct om_call call;
+	uint8_t info[128];
+};
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "tracer: %s: %s\n", what, strerror(errno));
+	abort();
+}
+
+/* false: it has ended. */
+static bool wait_stop(struct world *w)
+{
+	int status;
+	if (waitpid(w->body, &status, __WALL) != w->body)
+		fail("waitpid");
+	return WIFSTOPPED(status);
+}
+
+static bool queue_in_body(struct world *w, const struct om_signal *signal)
+{
+	const uint64_t at = AREA + OM_AREA_BLOCK_OFFSET;
+	struct om_agent_header header;
+	struct user_regs_struct saved, regs;
+	struct batch batch = {.head = {.count = 1}};
+	uint64_t mask, all = ~(1ull << (SIGTRAP - 1));
+	memcpy(batch.info, signal->info, sizeof(batch.info));
+	batch.call = (struct om_call){.number = SYS_rt_tgsigqueueinfo,
+				      .args = {(uint64_t)w->body, (uint64_t)w->body, (uint64_t)signal->signo,
+					       at + offsetof(struct batch, info)}};
+	struct iovec local = {&batch, sizeof(batch)}, there = {(void *)at, sizeof(batch)};
+	struct iovec local_header = {&header, sizeof(header)}, header_there = {(void *)AREA, sizeof(header)};
+	if (process_vm_writev(w->body, &local, 1, &there, 1, 0) < 0 ||
+	    process_vm_readv(w->body, &local_header, 1, &header_there, 1, 0) < 0)
+		fail("body's memory");
+	if (ptrace(PTRACE_GETREGS, w->body, 0, &saved) || ptrace(PTRACE_GETSIGMASK, w->body, 8, &mask) ||
+	    ptrace(PTRACE_SETSIGMASK, w->body, 8, &all))
+		fail("registers");
+	regs = saved;
+	regs.rip = AREA + header.batch_entry;
+	regs.rdi = at;
+	regs.rsp = at + OM_BLOCK_BATCH_STACK;
+	regs.orig_rax = (unsigned long long)-1;
+	if (ptrace(PTRACE_SETREGS, w->body, 0, &regs) || ptrace(PTRACE_CONT, w->body, 0, 0))
+		fail("batch");
+	if (!wait_stop(w))
+		return false;
+	if (ptrace(PTRACE_SETREGS, w->body, 0, &saved) || ptrace(PTRACE_SETSIGMASK, w->body, 8, &mask))
+		fail("registers back");
+	if (process_vm_readv(w->body, &local, 1, &there, 1, 0) < 0 || batch.call.result != 0)
+		fail("rt_tgsigqueueinfo");
+	return true;
+}
+
+static bool deliver(struct world *w, const struct om_signal *signal)
+{
+	if (ptrace(PTRACE_SEIZE, w->body, 0, PTRACE_O_SUSPEND_SECCOMP))
+		return errno == ESRCH ? false : (fail("PTRACE_SEIZE"), false);
+	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
+	/* The link may be down just now; the signal waits with everything else. */
+	while (om_remote_quiesce(w->remote) == -ENOTCONN)
+		if (om_remote_start(w->remote, 10000))
+			fail("link");
+	bool alive = wait_stop(w) && queue_in_body(w, signal);
+	om_remote_resume(w->remote);
+	if (alive)
+		ptrace(PTRACE_DETACH, w->body, 0, 0);
+	return alive;
+}
+
+static bool next_signal(struct world *w, struct om_signal *signal)
+{
+	pthread_mutex_lock(&w->lock);
+	bool there = w->delivered != w->queued;
+	if (there)
+		*signal = w->queue[w->delivered++ % 256];
+	pthread_mutex_unlock(&w->lock);
+	return there;
+}
+
+void *tracer_run(void *argument)
+{
+	struct world *w = argument;
+	struct pollfd fds[2] = {{.fd = w->body_pidfd, .events = POLLIN}, {.fd = w->wake, .events = POLLIN}};
+	bool alive = true;
+	while (alive && poll(fds, 2, -1) > 0 && !fds[0].revents) {
+		struct om_signal signal;
+		uint64_t count;
+		if (read(w->wake, &count, sizeof(count)) < 0)
+			fail("wake");
+		while (alive && next_signal(w, &signal))
+			alive = deliver(w, &signal);
+	}
+	waitpid(w->body, NULL, __WALL); /* unless deliver has met its end already */
+	return NULL;
+}

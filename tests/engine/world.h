@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A whole forwarded process on one machine: a deputy (a real process in the real agent), a body (a real process under the
+ * real seccomp filter), two engines with a TLS link between them through a relay that can be cut, and a tracer that
+ * delivers signals the way the warden does.
+ */
+#ifndef OM_TEST_WORLD_H
+#define OM_TEST_WORLD_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "engine/om_engine.h"
+#include "relay.h"
+
+#define AREA 0x610000000000ull
+#define KEY  0x1122334455667788ull
+
+/* What the body and the test share. The body must not use home's stdio: it says what is wrong here. */
+struct shared {
+	atomic_int stage; /* the body waits and tells with futexes on it */
+	atomic_int failed;
+	char why[256];
+	int listener;
+	int64_t numbers[16];
+	char bytes[4096];
+};
+
+struct world {
+	char dir[64];
+	struct shared *shared;
+	om_engine *pc1, *pc2; /* home, hosting */
+	struct relay *relay;
+	pid_t deputy, body;
+	int deputy_pidfd, body_pidfd, listener, arena_fd, home_state, remote_state;
+	om_home *home;
+	om_remote *remote;
+	void (*function)(struct shared *);
+
+	pthread_t tracer;
+	pthread_mutex_t lock;
+	pthread_cond_t changed;
+	struct om_signal queue[256];
+	unsigned int queued, delivered;
+	int wake;
+	bool ended;
+	atomic_uint claimed, deputy_gone, control[8];
+	atomic_uint structural;
+	char log[8192];
+};
+
+struct world *world_open(const char *dir, void (*function)(struct shared *));
+/* world_open in steps, for tests that stand in between. */
+struct world *world_prepare(const char *dir, void (*function)(struct shared *));
+void world_start(struct world *w);
+void world_engine(struct world *w, const char *node);
+void world_home(struct world *w);
+void world_remote(struct world *w);
+/* Until the body has ended. */
+void world_wait_body(struct world *w);
+/* Waits for the body's end and takes everything down. true: the body found nothing wrong. */
+bool world_close(struct world *w);
+bool world_logged(struct world *w, const char *text);
+/* Waits until `condition` of the world's log, which grows under its lock. */
+void world_wait_log(struct world *w, const char *text);
+
+/* Test side of shared->stage. */
+void wait_stage(struct shared *s, int stage);
+void set_stage(struct shared *s, int stage);
+/* Until the deputy sleeps in a call: what the body asked for has begun. */
+void wait_blocked(pid_t deputy, long number);
+
+/* In the body: */
+#define EXPECT(condition)                                                                                              \
+	do {                                                                                                           \
+		if (!(condition))                                                                                      \
+			expect_failed(s, __FILE__, __LINE__, #condition);                                              \
+	} while (0)
+void expect_failed(struct shared *s, const char *file, int line, const char *what);
+
+#endif
