@@ -3,7 +3,7 @@ COMMA := ,
 ENGINE_DIR := $(NATIVE)/engine
 ENGINE_SOURCES := $(wildcard $(ENGINE_DIR)/*.c)
 ENGINE_OBJECTS := $(patsubst $(ENGINE_DIR)/%.c,$(OBJ)/engine/%.o,$(ENGINE_SOURCES))
-ENGINE_CFLAGS := $(CFLAGS) -D_GNU_SOURCE -fPIC -pthread -fvisibility=hidden -I$(NATIVE) -I$(OUT)/gen
+ENGINE_CFLAGS := $(CFLAGS) -D_GNU_SOURCE= -fPIC -pthread -fvisibility=hidden -I$(NATIVE) -I$(OUT)/gen
 
 $(OBJ)/engine/%.o: $(ENGINE_DIR)/%.c $(wildcard $(ENGINE_DIR)/*.h) $(wildcard $(NATIVE)/*.h)
 	@mkdir -p $(@D)
