@@ -24,7 +24,8 @@
 static char path[128];
 static int pipe_fds[2];
 
-/* ---- exactly once ------------------------------------------------------------------------------------------------- */
+/* ---- exactly once -------------------------------------------------------------------------------------------------
+ */
 
 #define RECORDS 1500
 
@@ -75,7 +76,8 @@ static bool cut_link_executes_once(const char *dir)
 	return good && records_in_order();
 }
 
-/* ---- engines opened again over the same state ------------------------------------------------------------------------ */
+/* ---- engines opened again over the same state
+ * ------------------------------------------------------------------------ */
 
 static bool home_opened_again(const char *dir)
 {
@@ -123,7 +125,7 @@ static bool waiting_call_survives(const char *dir)
 	if (pipe(pipe_fds))
 		return false;
 	struct world *w = world_open(dir, read_body);
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	om_remote_close(w->remote);
 	om_engine_close(w->pc2);
 	om_home_close(w->home);
@@ -142,7 +144,8 @@ static bool waiting_call_survives(const char *dir)
 	return good;
 }
 
-/* ---- epochs --------------------------------------------------------------------------------------------------------- */
+/* ---- epochs ---------------------------------------------------------------------------------------------------------
+ */
 
 static void epoch_body(struct shared *s)
 {
@@ -202,13 +205,14 @@ static bool deputy_death_is_told(const char *dir)
 		sched_yield();
 	int64_t result;
 	uint64_t none[6] = {0};
-	CHECK(om_home_call(w->home, SYS_getpid, none, NULL, 0, &result) == -ESRCH);
-	CHECK(om_remote_call(w->remote, SYS_getpid, none, false, &result) == -ESRCH);
+	CHECK(om_home_call(w->home, SYS_getpgrp, none, NULL, 0, &result) == -ESRCH);
+	CHECK(om_remote_call(w->remote, SYS_getpgrp, none, false, &result) == -ESRCH);
 	kill(w->body, SIGKILL);
 	return world_close(w) && good;
 }
 
-/* ---- strangers ------------------------------------------------------------------------------------------------------- */
+/* ---- strangers
+ * ------------------------------------------------------------------------------------------------------- */
 
 static int dial(int port)
 {
@@ -298,7 +302,7 @@ static bool both_dial(const char *dir)
 	int64_t result;
 	uint64_t none[6] = {0};
 	for (int i = 0; i < 100; i++)
-		CHECK(om_remote_call(w->remote, SYS_getpid, none, false, &result) == 0 && result == w->deputy);
+		CHECK(om_remote_call(w->remote, SYS_getpgrp, none, false, &result) == 0 && result == w->deputy);
 	om_remote_close(other);
 	return world_close(w) && good;
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * One thread and an epoll: pairs of sockets, what one says the other hears. Small buffers on purpose, so that frames are
- * torn anywhere.
+ * One thread and an epoll: pairs of sockets, what one says the other hears. Small buffers on purpose, so that frames
+ * are torn anywhere.
  */
 #include <errno.h>
 #include <pthread.h>
@@ -119,8 +119,7 @@ struct relay *relay_open(uint16_t to_port, uint16_t *port)
 	r->wake = eventfd(0, EFD_CLOEXEC);
 	r->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (bind(r->listener, (struct sockaddr *)&address, sizeof(address)) || listen(r->listener, 8) ||
-	    getsockname(r->listener, (struct sockaddr *)&address, &bytes) ||
-	    pthread_create(&r->thread, NULL, run, r)) {
+	    getsockname(r->listener, (struct sockaddr *)&address, &bytes) || pthread_create(&r->thread, NULL, run, r)) {
 		perror("relay");
 		abort();
 	}

@@ -67,9 +67,9 @@ static void interrupt_body(struct shared *s)
 
 static void interrupt_driver(struct world *w)
 {
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	queue(w->deputy, SIGUSR1, 4711);
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	if (write(pipe_fds[1], "x", 1) != 1)
 		w->shared->failed = 1;
 }
@@ -94,11 +94,11 @@ static void restart_body(struct shared *s)
 
 static void restart_driver(struct world *w)
 {
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	queue(w->deputy, SIGUSR1, 12);
 	while (!*(volatile int64_t *)&w->shared->numbers[0] && !w->shared->failed)
 		sched_yield();
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	if (write(pipe_fds[1], "y", 1) != 1)
 		w->shared->failed = 1;
 }
@@ -108,7 +108,8 @@ static bool read_restarted(const char *dir)
 	return with_pipe(dir, restart_body, restart_driver);
 }
 
-/* ---- a blocked signal does not end a wait, nor lengthen it -------------------------------------------------------- */
+/* ---- a blocked signal does not end a wait, nor lengthen it --------------------------------------------------------
+ */
 
 static void blocked_body(struct shared *s)
 {
@@ -134,7 +135,7 @@ static void blocked_body(struct shared *s)
 
 static void blocked_driver(struct world *w)
 {
-	wait_blocked(w->deputy, SYS_poll);
+	wait_blocked(w, SYS_poll);
 	for (int i = 0; i < 5; i++)
 		queue(w->deputy, SIGUSR1, i);
 }
@@ -164,7 +165,7 @@ static void epoll_body(struct shared *s)
 
 static void epoll_driver(struct world *w)
 {
-	wait_blocked(w->deputy, SYS_epoll_wait);
+	wait_blocked(w, SYS_epoll_wait);
 	queue(w->deputy, SIGUSR2, 1); /* blocked: the wait goes on */
 	queue(w->deputy, SIGUSR1, 2);
 	while (!*(volatile int64_t *)&w->shared->numbers[0] && !w->shared->failed)
@@ -178,7 +179,8 @@ static bool epoll_interrupted(const char *dir)
 	return with_pipe(dir, epoll_body, epoll_driver);
 }
 
-/* ---- a storm: no byte and no signal is lost ------------------------------------------------------------------------ */
+/* ---- a storm: no byte and no signal is lost ------------------------------------------------------------------------
+ */
 
 #define STORM_BYTES   3000
 #define STORM_SIGNALS 120
@@ -235,7 +237,8 @@ static bool storm(const char *dir)
 	return with_pipe(dir, storm_body, storm_driver);
 }
 
-/* ---- more signals than the ring holds, while nobody can take them --------------------------------------------------- */
+/* ---- more signals than the ring holds, while nobody can take them ---------------------------------------------------
+ */
 
 #define MANY 100
 
@@ -253,7 +256,7 @@ static void many_body(struct shared *s)
 
 static void many_driver(struct world *w)
 {
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	relay_hold(w->relay);
 	world_wait_log(w, "pc1 down");
 	for (int i = 0; i < MANY; i++)
@@ -268,7 +271,8 @@ static bool ring_overflows(const char *dir)
 	return with_pipe(dir, many_body, many_driver);
 }
 
-/* ---- quiesce without a signal, as a freeze does ---------------------------------------------------------------------- */
+/* ---- quiesce without a signal, as a freeze does
+ * ---------------------------------------------------------------------- */
 
 static void nothing_body(struct shared *s)
 {
@@ -278,7 +282,7 @@ static void nothing_body(struct shared *s)
 
 static void terminate_driver(struct world *w)
 {
-	wait_blocked(w->deputy, SYS_read);
+	wait_blocked(w, SYS_read);
 	queue(w->deputy, SIGTERM, 0); /* no handler in the body: it ends there */
 	world_wait_body(w);
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * PTRACE_INTERRUPT → om_remote_quiesce → the stop → the agent's batch queues the signal → om_remote_resume → detach. What
- * the warden does in C#, in the smallest form.
+ * PTRACE_INTERRUPT → om_remote_quiesce → the stop → the agent's batch queues the signal → om_remote_resume → detach.
+ * What the warden does in C#, in the smallest form.
  */
 #include <errno.h>
 #include <poll.h>

@@ -53,11 +53,11 @@ void expect_failed(struct shared *s, const char *file, int line, const char *wha
 }
 
 /* The one place where a test looks again and again: no event tells that another process has begun to wait. */
-void wait_blocked(pid_t deputy, long number)
+void wait_blocked(struct world *w, long number)
 {
 	char path[64], text[256];
-	snprintf(path, sizeof(path), "/proc/%d/syscall", deputy);
-	for (;;) {
+	snprintf(path, sizeof(path), "/proc/%d/syscall", w->deputy);
+	while (!w->shared->failed) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = read(fd, text, sizeof(text) - 1);
 		close(fd);
@@ -77,7 +77,8 @@ static void map_agent(const char *agent_path)
 	int fd = open(agent_path, O_RDONLY | O_CLOEXEC);
 	void *code = mmap((void *)AREA, OM_AREA_ARENA_OFFSET, PROT_READ | PROT_WRITE | PROT_EXEC,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	if (fd < 0 || code != (void *)AREA || read(fd, code, OM_AREA_CODE_BYTES) < (ssize_t)sizeof(struct om_agent_header))
+	if (fd < 0 || code != (void *)AREA ||
+	    read(fd, code, OM_AREA_CODE_BYTES) < (ssize_t)sizeof(struct om_agent_header))
 		die("agent");
 	close(fd);
 	mprotect(code, OM_AREA_CODE_BYTES, PROT_READ | PROT_EXEC);
@@ -98,6 +99,7 @@ static void run_deputy(struct world *w)
 	const struct om_agent_header *header = (void *)AREA;
 	uint64_t all = ~0ull;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	setpgid(0, 0); /* by which it is told from the body */
 	map_agent(agent_path());
 	if (mmap((void *)(AREA + OM_AREA_ARENA_OFFSET), OM_ARENA_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED_NOREPLACE, w->arena_fd, 0) == MAP_FAILED)
@@ -132,9 +134,9 @@ static void run_body(struct world *w)
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	struct sock_fprog program = {sizeof(om_syscall_filter) / sizeof(om_syscall_filter[0]),
 				     (struct sock_filter *)om_syscall_filter};
-	w->shared->listener = (int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
-					   SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
-					   &program);
+	w->shared->listener =
+		(int)syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER,
+			     SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, &program);
 	set_stage(w->shared, 1);
 	wait_stage(w->shared, 2);
 	w->function(w->shared);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A whole forwarded process on one machine: a deputy (a real process in the real agent), a body (a real process under the
- * real seccomp filter), two engines with a TLS link between them through a relay that can be cut, and a tracer that
+ * A whole forwarded process on one machine: a deputy (a real process in the real agent), a body (a real process under
+ * the real seccomp filter), two engines with a TLS link between them through a relay that can be cut, and a tracer that
  * delivers signals the way the warden does.
  */
 #ifndef OM_TEST_WORLD_H
@@ -70,8 +70,8 @@ void world_wait_log(struct world *w, const char *text);
 /* Test side of shared->stage. */
 void wait_stage(struct shared *s, int stage);
 void set_stage(struct shared *s, int stage);
-/* Until the deputy sleeps in a call: what the body asked for has begun. */
-void wait_blocked(pid_t deputy, long number);
+/* Until the deputy sleeps in a call: what the body asked for has begun. Or until the body has failed. */
+void wait_blocked(struct world *w, long number);
 
 /* In the body: */
 #define EXPECT(condition)                                                                                              \

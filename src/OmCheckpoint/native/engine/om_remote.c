@@ -44,7 +44,8 @@ void om_remote_put(struct om_remote *remote)
 	if (--remote->references)
 		return;
 	om_marshal_close(&remote->marshal);
-	om_marshal_close(&remote->own.marshal);
+	om_marshal_close(&remote->own.of_body);
+	om_marshal_close(&remote->own.of_warden);
 	if (remote->state)
 		munmap(remote->state, OM_STATE_BYTES);
 	int fds[] = {remote->pidfd, remote->listener, remote->wake};
@@ -318,7 +319,9 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
 	if (!error)
 		error = om_marshal_open(&remote->marshal, options->pid, options->area, OM_AREA_BYTES);
 	if (!error)
-		error = om_marshal_open(&remote->own.marshal, options->pid, options->area, OM_AREA_BYTES);
+		error = om_marshal_open(&remote->own.of_body, options->pid, options->area, OM_AREA_BYTES);
+	if (!error)
+		error = om_marshal_open(&remote->own.of_warden, 0, 0, 0);
 	if (!error)
 		error = om_peer_start(home);
 	if (error) {

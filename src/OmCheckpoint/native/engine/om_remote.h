@@ -49,7 +49,7 @@ struct om_remote_state {
 };
 
 struct om_own_call {
-	struct om_marshal marshal;
+	struct om_marshal of_body, of_warden, *marshal; /* whose buffers */
 	bool busy, done;
 	int64_t result;
 	uint64_t sent_ns;
@@ -70,7 +70,7 @@ struct om_remote {
 	atomic_bool closed;
 	bool hand_out_again;
 	bool taken_over; /* the state page was not empty, and what it says has not been looked at */
-	bool wanting; /* the link is wanted on our behalf */
+	bool wanting;    /* the link is wanted on our behalf */
 	bool fenced, gone;
 	bool quiesced;
 	bool cancel_sent;

@@ -11,7 +11,7 @@
 
 static struct om_marshal *active_marshal(struct om_remote *remote)
 {
-	return remote->active == OM_ACTIVE_OWN ? &remote->own.marshal : &remote->marshal;
+	return remote->active == OM_ACTIVE_OWN ? remote->own.marshal : &remote->marshal;
 }
 
 static void send_call(struct om_remote *remote)
@@ -255,8 +255,8 @@ int om_remote_call(om_remote *remote, int32_t number, const uint64_t args[6], bo
 	}
 	own->busy = true;
 	own->done = false;
-	own->marshal.pid = local ? 0 : remote->pid;
-	int step = om_marshal_begin(&own->marshal, number, args);
+	own->marshal = local ? &own->of_warden : &own->of_body;
+	int step = om_marshal_begin(own->marshal, number, args);
 	if (step == OM_MARSHAL_SEND) {
 		while (remote->active && !over(remote))
 			pthread_cond_wait(&remote->changed, &remote->lock);
@@ -269,7 +269,7 @@ int om_remote_call(om_remote *remote, int32_t number, const uint64_t args[6], bo
 		else
 			error = remote->fenced ? -ESTALE : -ESRCH;
 	} else if (step == OM_MARSHAL_DONE) {
-		*result = own->marshal.result;
+		*result = own->marshal->result;
 	} else {
 		error = step;
 	}

@@ -157,10 +157,12 @@ static void receive(struct om_remote *remote)
 {
 	struct seccomp_notif second = {0}, *n = &second;
 	/* One thread, so one call at a time. A second one would be a process that got hold of this filter. */
+	pthread_mutex_lock(&remote->lock); /* the link's thread may have answered the last one just now */
 	if (!remote->state->call.id) {
 		n = &remote->state->call;
 		memset(n, 0, sizeof(*n)); /* the kernel insists */
 	}
+	pthread_mutex_unlock(&remote->lock);
 	if (ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_RECV, n))
 		return; /* ENOENT: killed between poll and here */
 	if (n == &second)
