@@ -10,9 +10,12 @@ internal static class Arguments
 
     internal static Argument<string> Node(string name = "node") => new(name) { Description = "A node, as pc1", HelpName = name.ToUpperInvariant() };
 
-    /// <summary>Needs root; a <see cref="LabException"/> becomes one message and status 1.</summary>
+    /// <summary>
+    /// Needs root; a <see cref="LabException"/> becomes one message and status 1. On a thread of the pool, because SIGINT and SIGTERM cancel
+    /// only what has returned to System.CommandLine a task that still runs.
+    /// </summary>
     internal static void SetLabAction(this Command command, Func<ParseResult, CancellationToken, int> action) =>
-        command.SetAction((parsed, stop) => Task.FromResult(Guard(() => action(parsed, stop))));
+        command.SetAction((parsed, stop) => Task.Run(() => Guard(() => action(parsed, stop)), CancellationToken.None));
 
     internal static void SetLabAction(this Command command, Action<ParseResult> action) =>
         command.SetLabAction((parsed, _) =>

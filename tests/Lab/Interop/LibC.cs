@@ -10,6 +10,7 @@ internal static partial class LibC
     internal const int SolSocket = 1;
     internal const int SoPeerCred = 17;
     internal const int SigKill = 9;
+    internal const int SigTerm = 15;
     internal const short PollIn = 1;
 
     [LibraryImport("libc", EntryPoint = "geteuid")]
@@ -26,6 +27,9 @@ internal static partial class LibC
 
     [LibraryImport("libc", EntryPoint = "pidfd_send_signal", SetLastError = true)]
     internal static partial int SendSignal(PidFd fd, int signal, nint info, uint flags);
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    internal static partial int Kill(int pid, int signal);
 
     [LibraryImport("libc", EntryPoint = "poll", SetLastError = true)]
     internal static partial int Poll(ref PollFd fds, nuint count, int timeoutMs);

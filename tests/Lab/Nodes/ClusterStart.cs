@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OpenMosix.Lab.State;
 
 namespace OpenMosix.Lab.Nodes;
@@ -8,12 +9,40 @@ internal static class ClusterStart
     internal static void Form(LabRecord lab, CancellationToken stop)
     {
         var first = lab.Nodes[0];
-        NodeProgram.Run(lab, first.Name, "omctl", "init");
+        NodeProgram.Run(lab, first.Name, "omctl", "init", "--name", lab.Name);
         foreach (var node in lab.Nodes.Skip(1))
         {
             stop.ThrowIfCancellationRequested();
             var token = NodeProgram.Run(lab, first.Name, "omctl", "token").Trim();
             NodeProgram.Run(lab, node.Name, "omctl", "join", token, first.Address);
         }
+
+        AwaitEachOther(lab, lab.Nodes.Select(node => node.Name).ToArray());
+    }
+
+    /// <summary>Returns when each of these nodes says that all of them are alive.</summary>
+    internal static void AwaitEachOther(LabRecord lab, IReadOnlyCollection<string> names)
+    {
+        foreach (var name in names)
+        {
+            // The events first, then the state: what changes in between is not missed.
+            using var events = NodeProgram.Start(lab, name, "omctl", "watch", "--json");
+            while (!names.All(Alive(lab, name).Contains))
+            {
+                if (events.StandardOutput.ReadLine() is null)
+                {
+                    throw new LabException($"{name}: omctl watch ended while the nodes were still to meet\n{NodeLogs.Tail(new LabPaths(lab.Name), name)}");
+                }
+            }
+
+            NodeProgram.End(events);
+        }
+    }
+
+    private static HashSet<string> Alive(LabRecord lab, string node)
+    {
+        using var reply = JsonDocument.Parse(NodeProgram.Run(lab, node, "omctl", "nodes", "--json"));
+        return reply.RootElement.GetProperty("nodes").EnumerateArray()
+            .Where(each => each.GetProperty("alive").GetBoolean()).Select(each => each.GetProperty("node").GetString()!).ToHashSet();
     }
 }

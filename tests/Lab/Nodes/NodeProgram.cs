@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using OpenMosix.Lab.Interop;
 using OpenMosix.Lab.State;
 
 namespace OpenMosix.Lab.Nodes;
@@ -14,20 +15,36 @@ internal static class NodeProgram
         "--", .. command,
     ];
 
-    /// <returns>What it wrote to stdout.</returns>
-    internal static string Run(LabRecord lab, string node, params IReadOnlyList<string> command)
+    /// <summary>Its stdin is empty, its stdout and stderr are the caller's to read.</summary>
+    internal static Process Start(LabRecord lab, string node, params IReadOnlyList<string> command)
     {
         var start = new ProcessStartInfo(Installation.Enter, EnterArguments(lab, node, "no", null, command))
         {
             RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
         };
-        using var process = Process.Start(start)!;
+        var process = Process.Start(start)!;
         process.StandardInput.Close();
+        return process;
+    }
+
+    /// <summary>SIGTERM, which omlab-enter passes on; SIGKILL would leave the program behind.</summary>
+    internal static void End(Process process)
+    {
+        _ = LibC.Kill(process.Id, LibC.SigTerm);
+        process.WaitForExit();
+    }
+
+    /// <returns>What it wrote to stdout.</returns>
+    internal static string Run(LabRecord lab, string node, params IReadOnlyList<string> command)
+    {
+        using var process = Start(lab, node, command);
         var error = process.StandardError.ReadToEndAsync();
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return process.ExitCode == 0
             ? output
-            : throw new LabException($"{node}: {string.Join(' ', command)}: status {process.ExitCode}: {error.Result.Trim()} {output.Trim()}\n{NodeLogs.Tail(new LabPaths(lab.Name), node)}");
+            : throw new LabException(
+                $"{node}: {string.Join(' ', command)}: status {process.ExitCode}: {error.Result.Trim()} {output.Trim()}\n"
+                + NodeLogs.Tail(new LabPaths(lab.Name), node));
     }
 }
