@@ -12,7 +12,7 @@ using Request = OpenMosix.Protocol.V1.ToWarden.RequestOneofCase;
 
 namespace OpenMosix.Warden.Control;
 
-internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents, IDisposable
+internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents
 {
     private const uint AbiVersion = 1;
 
@@ -68,8 +68,6 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         LogLink(node, up ? "up" : "down", why);
         context.Tell(new() { Link = new() { Node = node, Up = up, Why = why } });
     }
-
-    public void Dispose() => context.Engine?.Dispose();
 
     private void On<T>(ulong key, Action<T> work) where T : Held.HeldProcess
     {
@@ -157,38 +155,6 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         },
     };
 
-    private FromWarden Configure(WardenConfigure request)
-    {
-        if (context.Engine is { } old)
-        {
-            if (configured?.Equals(request) == true)
-                return Replies.Done();
-            if (!held.IsEmpty)
-                return Replies.Failed(Stage.Forward, "certificates cannot change while processes are away or here");
-            old.Dispose();
-            context.Engine = null;
-        }
-        LinkEngine? engine = LinkEngine.Open(request, this, key => (held.GetValueOrDefault(key) as HomeProcess)?.Side, out int errno);
-        if (engine is null)
-            return Replies.Failed(Stage.Forward,
-                $"opening links as {request.Node} on {request.ListenAddress}:{request.ListenPort}: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)}", errno);
-        configured = request;
-        context.Node = request.Node;
-        context.Engine = engine;
-        LogConfigured(request.Node, engine.Port);
-        return Replies.Done();
-    }
-
-    private WardenConfigure? configured;
-
-    private FromWarden Peer(WardenPeer request)
-    {
-        if (context.Engine is null)
-            return Replies.Failed(Stage.Forward, "no link yet: configure comes first");
-        int result = context.Engine.Peer(request.Node, request.Address, (ushort)request.Port);
-        return result == 0 ? Replies.Done() : Replies.Failed(Stage.Forward, $"peer {request.Node} at {request.Address}", -result);
-    }
-
     private static ulong KeyOf(ToWarden request) => request.RequestCase switch
     {
         Request.Freeze => request.Freeze.Key,
@@ -203,9 +169,6 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         Request.Discard => request.Discard.Key,
         _ => 0,
     };
-
-    [LoggerMessage(EventId = 120, Level = LogLevel.Information, Message = "links of {Node} on port {Port}")]
-    private partial void LogConfigured(string node, int port);
 
     [LoggerMessage(EventId = 121, Level = LogLevel.Warning, Message = "key {Key:x16}: the daemon is gone in the middle of a move, undone")]
     private partial void LogUndo(ulong key);

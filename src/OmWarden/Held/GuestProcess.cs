@@ -168,6 +168,8 @@ internal sealed partial class GuestProcess : HeldProcess
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
         listener = finished.Value;
+        engineState = Memfd.Create("om-guest", OmEngine.StateBytes);
+        BeginHandover();
         if (OpenRemote() is { } failure)
             return Replies.Failed(failure);
         State = GuestState.Ready;
@@ -192,6 +194,7 @@ internal sealed partial class GuestProcess : HeldProcess
         }
         State = GuestState.Remote;
         Mover = null;
+        WriteRecord(runs: true);
         return Replies.Done();
     }
 
@@ -240,6 +243,7 @@ internal sealed partial class GuestProcess : HeldProcess
             remote!.Present(epoch);
             if (Claim() is { } refused)
                 return Replies.Failed(refused);
+            WriteRecord(runs: true);
         }
         remote!.Resume();
         Outcome thawed = frozen!.Thaw();
@@ -253,6 +257,7 @@ internal sealed partial class GuestProcess : HeldProcess
     private FromWarden Discard()
     {
         State = GuestState.Ended;
+        EndHandover();
         // Killed before it is let go: letting go of a stopped body would run it.
         if (cell is not null)
             Processes.SendSignal(cell.BodyPidfd, SIGKILL);
@@ -270,7 +275,7 @@ internal sealed partial class GuestProcess : HeldProcess
     /// <summary>Null: done. The listener stays ours: it is needed again when the remote goes on under another epoch.</summary>
     private Failure? OpenRemote()
     {
-        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, null, out int errno);
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, engineState, out int errno);
         return remote is null ? Broken(Stage.Restore, "serving the remote", errno) : null;
     }
 

@@ -155,9 +155,9 @@ internal sealed partial class HomeProcess : HeldProcess
         frozen.Dispose();
         frozen = null;
         epoch = request.Epoch;
-        Side = HomeSide.Open(Context.Engine, Key, pid, pidfd, deputy.Arena, deputy.ArenaAddress.Value, null, out int errno);
         State = HomeState.DeputyKept;
-        if (Side is not null)
+        BeginHandover();
+        if (TakeOver(out int errno))
             return Replies.Done();
         TakeBack();
         return Replies.Failed(Broken(Stage.Commit, "serving the deputy", errno));
@@ -169,7 +169,10 @@ internal sealed partial class HomeProcess : HeldProcess
         if (result < 0)
             return Replies.Failed(Broken(Stage.Commit, $"expecting epoch {request.Epoch} of {request.Node}", -result));
         if (result == 0)
+        {
             (epoch, bodyNode) = (request.Epoch, request.Node);
+            WriteRecord();
+        }
         return new() { Expected = new() { Claimed = result == 1 } };
     }
 
@@ -177,6 +180,8 @@ internal sealed partial class HomeProcess : HeldProcess
     {
         State = HomeState.Deputy;
         Mover = null;
+        // Before the first page goes: from here on it cannot be taken back.
+        WriteRecord();
         foreach (DropRange range in deputy!.Drop)
         {
             long result = Side!.Call(SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
@@ -269,6 +274,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private FromWarden Gone(FromWarden reply)
     {
         State = HomeState.Native;
+        EndHandover();
         deputy?.Dispose();
         pidfd.Dispose();
         Forget();

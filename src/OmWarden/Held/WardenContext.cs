@@ -2,15 +2,17 @@ using Microsoft.Extensions.Logging;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Cell;
 using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Handover;
 using OpenMosix.Warden.Hosting;
 
 namespace OpenMosix.Warden.Held;
 
 /// <summary>What every process held here needs of the warden.</summary>
-internal sealed class WardenContext(WardenOptions options, CgroupTree cgroups, ILoggerFactory loggers, Action<FromWarden> broadcast)
+internal sealed class WardenContext(WardenOptions options, CgroupTree cgroups, DescriptorStore store, ILoggerFactory loggers, Action<FromWarden> broadcast)
 {
     internal WardenOptions Options { get; } = options;
     internal CgroupTree Cgroups { get; } = cgroups;
+    internal DescriptorStore Store { get; } = store;
     internal HashSet<uint> TakenIds { get; } = [];
     internal string Node { get; set; } = "";
     internal LinkEngine? Engine { get; set; }

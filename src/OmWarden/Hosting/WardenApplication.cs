@@ -4,6 +4,7 @@ using System.Runtime.InteropServices;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Warden.Cell;
 using OpenMosix.Warden.Control;
+using OpenMosix.Warden.Handover;
 using OpenMosix.Warden.Held;
 using OpenMosix.Warden.Signals;
 
@@ -29,16 +30,17 @@ internal static partial class WardenApplication
         using var term = PosixSignalRegistration.Create(PosixSignal.SIGTERM, Stop);
         using var interrupt = PosixSignalRegistration.Create(PosixSignal.SIGINT, Stop);
 
-        CgroupTree cgroups = CgroupTree.Find();
-        int swept = CgroupSweep.Run(cgroups, options.Instance, new HashSet<string>());
+        ControlSocket? socket = null;
+        using var manager = new ServiceManager(Environment.GetEnvironmentVariable("NOTIFY_SOCKET"));
+        var store = new DescriptorStore(manager, DescriptorStore.Given(Environment.GetEnvironmentVariable));
+        var cgroups = CgroupTree.Find();
+        var context = new WardenContext(options, cgroups, store, loggers, message => socket?.Broadcast(message));
+        var service = new WardenService(context, loggers.CreateLogger<WardenService>());
+        HashSet<string> inUse = service.TakeOver();
+        int swept = CgroupSweep.Run(cgroups, options.Instance, inUse);
         if (swept > 0)
             LogSwept(log, swept);
-
-        ControlSocket? socket = null;
-        var context = new WardenContext(options, cgroups, loggers, message => socket?.Broadcast(message));
-        using var service = new WardenService(context, loggers.CreateLogger<WardenService>());
         using (socket = new ControlSocket(options.Socket, service, loggers.CreateLogger<ControlSocket>()))
-        using (var manager = new ServiceManager(Environment.GetEnvironmentVariable("NOTIFY_SOCKET")))
         {
             try
             {
@@ -49,12 +51,14 @@ internal static partial class WardenApplication
                 LogFailed(log, $"{options.Socket}: {refused.Message}");
                 return 1;
             }
-            manager.Ready("waiting for openmosixd");
+            manager.Ready("serving");
             LogReady(log, options.Socket);
             await Task.WhenAll(socket.RunAsync(stop.Token), new StopWatcher(() => service.HomeProcesses).RunAsync(stop.Token),
                 KeepWatchdogAsync(manager, stop.Token)).ConfigureAwait(false);
-            manager.Stopping();
         }
+        manager.Stopping();
+        await service.LeaveAsync().ConfigureAwait(false);
+        // The engine is not closed: its threads end with the process, and what they serve waits for the next warden.
         return 0;
     }
 
