@@ -236,9 +236,8 @@ internal sealed partial class JobRegistry : IDisposable
                 pidfd.Dispose();
                 continue;
             }
-            // Moving: the warden has undone it when the daemon died, or it was committed. Its status tells; until then the old place holds.
-            Place place = entry.Place == Place.Moving && entry.Node == _options.Node ? Place.Native : entry.Place == Place.Moving ? Place.Away : entry.Place;
-            JobProcess process = Add(members, stat, pidfd, new Residence(place, entry.Node, entry.Key, entry.Epoch));
+            // Moving stays so until the warden's status tells how that move ended (Migration/Reconciler).
+            JobProcess process = Add(members, stat, pidfd, new Residence(entry.Place, entry.Node, entry.Key, entry.Epoch));
             (process.Moves, process.LastMove, process.BodyBytes) = (entry.Moves, entry.LastMove, entry.BodyBytes);
         }
         Refresh(members);

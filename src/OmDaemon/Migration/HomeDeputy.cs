@@ -10,6 +10,7 @@ internal enum TakeBack
 {
     Claimed, // the target presented its epoch: the body runs there
     Taken,   // the epoch given is in force, the target's is fenced for ever
+    Never,   // the target's epoch was never expected: the source's is in force as before
     Gone,    // home's warden holds nothing of the process: it is native, or it has ended
 }
 
@@ -26,19 +27,27 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
         Stage.Commit, reply => reply.Expected);
 
     /// <summary>
-    /// Run was not answered, or not as hoped. Asks until home's warden answers: nobody may go on before. While the warden is away the
-    /// answer is not needed either, as every call of the body waits for it.
+    /// Run was not answered, or not as hoped: who has the body? Asks until home's warden answers, because nobody may go on before. (While
+    /// the warden is away every call of the body waits for it anyhow.)
     /// </summary>
+    /// <param name="epoch">The move's; the next one is taken for `node`.</param>
     public async Task<TakeBack> TakeBackAsync(ulong key, uint epoch, string node, CancellationToken stopping)
     {
         while (true)
         {
-            WardenAnswer answer = await warden.AskAsync(
-                new ToWarden { Expect = new WardenExpect { Key = key, Epoch = epoch, Node = node, TakeBack = true } }, MoveDeadlines.Short, time, stopping).ConfigureAwait(false);
-            if (answer is WardenAnswer.Replied { Reply.Expected: { } expected })
-                return expected.Claimed ? TakeBack.Claimed : TakeBack.Taken;
-            if (await IsHeldAsync(key, stopping).ConfigureAwait(false) == false)
-                return TakeBack.Gone;
+            WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, stopping).ConfigureAwait(false);
+            if (answer is WardenAnswer.Replied { Reply.Status: { } status })
+            {
+                if (status.Processes.FirstOrDefault(held => held.Key == key) is not { } held)
+                    return TakeBack.Gone;
+                // Without this look the claim of the source's own epoch would pass for the target's.
+                if (held.Epoch < epoch)
+                    return TakeBack.Never;
+                var expect = new WardenExpect { Key = key, Epoch = epoch + 1, Node = node, TakeBack = true };
+                answer = await warden.AskAsync(new ToWarden { Expect = expect }, MoveDeadlines.Short, time, stopping).ConfigureAwait(false);
+                if (answer is WardenAnswer.Replied { Reply.Expected: { } expected })
+                    return expected.Claimed ? TakeBack.Claimed : TakeBack.Taken;
+            }
             stopping.ThrowIfCancellationRequested();
             LogAgain(key.ToString("x16"), answer.AsFailure(Stage.Commit)?.Message ?? "an answer of another kind");
             await Task.Delay(RetryPause, time, stopping).ConfigureAwait(false);
@@ -52,13 +61,6 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Committed = new WardenCommitted { Key = key } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         return answer.AsFailure(Stage.Forward);
-    }
-
-    // Null: the warden does not say.
-    private async Task<bool?> IsHeldAsync(ulong key, CancellationToken stopping)
-    {
-        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, stopping).ConfigureAwait(false);
-        return answer is WardenAnswer.Replied { Reply.Status: { } status } ? status.Processes.Any(held => held.Key == key) : null;
     }
 
     [LoggerMessage(520, LogLevel.Warning, "key {Key}: the warden does not say who has the body, asked again: {Why}")]

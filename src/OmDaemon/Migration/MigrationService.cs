@@ -68,7 +68,7 @@ internal sealed partial class MigrationService(
         if (answer is not WardenAnswer.Replied { Reply.Status: { } status } || !guests.Known)
             throw new RpcException(StatusCode.Unavailable, "the warden of this node does not answer");
         var reply = new HeldReply();
-        reply.Processes.Add(status.Processes.Where(held => guests.Find(held.Key)?.Home == home));
+        reply.Processes.Add(status.Processes.Where(held => held.Role != HeldProcess.Types.Role.Deputy && held.Peer == home));
         return reply;
     }
 

@@ -84,8 +84,11 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
         // Undone by the source's Thaw, as the freeze is.
         if (order.FromHome && (await deputy.DeputizeAsync(order.Key, order.Epoch, cancellationToken).ConfigureAwait(false)).Failure is { } notDeputized)
             return notDeputized;
-        Failure? failure = (await deputy.ExpectAsync(order.Key, order.Epoch, order.Target.Node, cancellationToken).ConfigureAwait(false)).Failure;
+        Step<WardenExpected> expected = await deputy.ExpectAsync(order.Key, order.Epoch, order.Target.Node, cancellationToken).ConfigureAwait(false);
+        if (expected.Sureness is Sureness.Refused or Sureness.NotSent)
+            return expected.Failure;
         // From here on only the deadline ends the wait: the target may have begun to run at any moment.
+        Failure? failure = expected.Failure;
         failure ??= (await order.Target.RunAsync(new RunRequest { Key = order.Key, Epoch = order.Epoch }, stopping).ConfigureAwait(false)).Failure;
         if (failure is not null)
             failure = await TakeBackAsync(failure, stopping).ConfigureAwait(false);
@@ -97,13 +100,15 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
     /// <returns>Null: the body runs at the target after all.</returns>
     private async Task<Failure?> TakeBackAsync(Failure why, CancellationToken stopping)
     {
-        TakeBack result = await deputy.TakeBackAsync(order.Key, order.Epoch + 1, order.Source.Node, stopping).ConfigureAwait(false);
+        TakeBack result = await deputy.TakeBackAsync(order.Key, order.Epoch, order.Source.Node, stopping).ConfigureAwait(false);
         switch (result)
         {
             case TakeBack.Claimed:
                 return null;
             case TakeBack.Taken:
                 _takenBack = order.Epoch + 1;
+                return why;
+            case TakeBack.Never:
                 return why;
             default:
                 // Home's warden has let go of the process: after Run at home that is success, before it the undo of a lost connection.

@@ -19,7 +19,7 @@ internal sealed partial class Mover(
     IEventFeed feed, DaemonOptions options, TimeProvider time, ILogger<Mover> log) : IMover, IHostedService, IDisposable
 {
     private readonly KeyedGate<JobProcess> _gate = new();
-    private readonly ConcurrentDictionary<Task, bool> _active = new();
+    private readonly ConcurrentDictionary<JobProcess, Task> _active = new();
     private readonly CancellationTokenSource _givingUp = new();
     private readonly CancellationTokenSource _stopping = new();
 
@@ -37,16 +37,22 @@ internal sealed partial class Mover(
         using var either = CancellationTokenSource.CreateLinkedTokenSource(givenUp, _givingUp.Token);
         using IDisposable entered = await _gate.EnterAsync(process, either.Token).ConfigureAwait(false);
         Task<MigrateReply> move = MoveInsideAsync(process, node, reason, either.Token);
-        _active[move] = true;
+        _active[process] = move;
         try
         {
             return await move.ConfigureAwait(false);
         }
         finally
         {
-            _active.TryRemove(move, out _);
+            _active.TryRemove(process, out _);
         }
     }
+
+    /// <summary>A move is being conducted. (Place.Moving without it: the last daemon died in the middle of one.)</summary>
+    public bool IsMoving(JobProcess process) => _active.ContainsKey(process);
+
+    /// <summary>No move begins until the result is disposed.</summary>
+    public Task<IDisposable> HoldAsync(JobProcess process, CancellationToken cancellationToken) => _gate.EnterAsync(process, cancellationToken);
 
     public async Task<WhyReply> WhyAsync(int homePid, CancellationToken cancellationToken)
     {
@@ -78,7 +84,7 @@ internal sealed partial class Mover(
     public async Task StopAsync(CancellationToken cancellationToken)
     {
         await _givingUp.CancelAsync().ConfigureAwait(false);
-        await Task.WhenAll(_active.Keys).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        await Task.WhenAll(_active.Values).WaitAsync(cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         await _stopping.CancelAsync().ConfigureAwait(false);
     }
 
@@ -125,6 +131,8 @@ internal sealed partial class Mover(
     {
         if (process.HasEnded)
             return Failures.Broken(Stage.Freeze, $"process {process.Pid} has ended");
+        if (before.Place == Place.Moving)
+            return Failures.Broken(Stage.Freeze, "how its last move ended is not known yet: the warden does not answer");
         if (before.Node == node)
             return Failures.Refused(Stage.Freeze, Refusals.Make("already-there", $"it is on {node}", "choose another node"));
         if (errands.WaitsAt(before.Key) is { } waitsAt)

@@ -16,7 +16,7 @@ using Role = OpenMosix.Protocol.V1.HeldProcess.Types.Role;
 namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class Reconciler(
-    JobRegistry jobs, MoveNodes nodes, HomeDeputy deputy, Errands errands, IClusterView cluster, IPeerChannels channels, IEventFeed feed,
+    JobRegistry jobs, Mover mover, MoveNodes nodes, HomeDeputy deputy, Errands errands, IClusterView cluster, IPeerChannels channels, IEventFeed feed,
     DaemonOptions options, ILogger<Reconciler> log) : BackgroundService, IWardenListener
 {
     private const int SIGKILL = 9;
@@ -28,22 +28,17 @@ internal sealed partial class Reconciler(
         var deputies = status.Processes.Where(held => held.Role == Role.Deputy).ToDictionary(held => held.Pid);
         foreach (JobProcess process in jobs.Processes)
         {
-            if (process.Residence.Place == Place.Moving)
+            if (mover.IsMoving(process))
                 continue;
-            if (deputies.TryGetValue(process.Pid, out HeldProcess? held))
-            {
-                process.Residence = new Residence(Place.Away, held.Peer, held.Key, held.Epoch);
-                jobs.Save(process);
-                LogFound(held.Key.ToString("x16"), process.Pid, held.Peer, held.Epoch);
-                // Repeats what the daemon before us may not have come to.
-                await deputy.CommittedAsync(held.Key, cancellationToken).ConfigureAwait(false);
-            }
-            else if (process.Residence.Place == Place.Away)
-            {
-                LogHome(process.Residence.Key.ToString("x16"), process.Pid);
-                process.Residence = Residence.AtHome(options.Node);
-                jobs.Save(process);
-            }
+            using IDisposable hold = await mover.HoldAsync(process, cancellationToken).ConfigureAwait(false);
+            Residence settled = deputies.TryGetValue(process.Pid, out HeldProcess? held)
+                ? await SettleAsync(process, held, cancellationToken).ConfigureAwait(false)
+                : Residence.AtHome(options.Node);
+            if (settled == process.Residence)
+                continue;
+            process.Residence = settled;
+            jobs.Save(process);
+            LogFound(process.Pid, settled.Node, settled.Key.ToString("x16"), settled.Epoch);
         }
         foreach (NodeStatus node in cluster.Nodes)
             OnNode(node);
@@ -67,6 +62,26 @@ internal sealed partial class Reconciler(
     {
         if (node.Alive && node.Info.Node != options.Node)
             _nodes.Writer.TryWrite(node.Info.Node);
+    }
+
+    private async Task<Residence> SettleAsync(JobProcess process, HeldProcess held, CancellationToken cancellationToken)
+    {
+        Residence known = process.Residence;
+        if (known.Place == Place.Moving && known.Node != options.Node && held.Peer != known.Node)
+        {
+            // The daemon before us died between Expect and the end of a move from one hosting node on: nobody knows yet whether the target claimed.
+            switch (await deputy.TakeBackAsync(held.Key, held.Epoch, known.Node, cancellationToken).ConfigureAwait(false))
+            {
+                case TakeBack.Gone:
+                    return Residence.AtHome(options.Node);
+                case TakeBack.Taken:
+                    await errands.RunAsync(Errand.Thaw, nodes.For(known.Node), new KeyRequest { Key = held.Key, Epoch = held.Epoch + 1 }).ConfigureAwait(false);
+                    return new Residence(Place.Away, known.Node, held.Key, held.Epoch + 1);
+            }
+        }
+        // Repeats what the daemon before us may not have come to.
+        await deputy.CommittedAsync(held.Key, cancellationToken).ConfigureAwait(false);
+        return new Residence(Place.Away, held.Peer, held.Key, held.Epoch);
     }
 
     private async Task CompareAsync(string node, CancellationToken stoppingToken)
@@ -100,7 +115,7 @@ internal sealed partial class Reconciler(
         if (process is null && jobs.FindByKey(held.Key) is not null)
             return;
         if (process is not null && (residence!.Place == Place.Moving || !ReferenceEquals(process.Residence, residence)))
-            return;
+            return; // a move has it in hand
         bool bodyIsThere = residence is { Place: Place.Away } && residence.Node == node;
         Errand? errand = held.Role switch
         {
@@ -112,7 +127,7 @@ internal sealed partial class Reconciler(
         if (errand is not { } needed)
             return;
         LogLeft(held.Key.ToString("x16"), node, held.Role, needed);
-        await errands.RunAsync(needed, nodes.For(node), new KeyRequest { Key = held.Key, Epoch = needed == Errand.Thaw ? 0 : held.Epoch }).ConfigureAwait(false);
+        await errands.RunAsync(needed, nodes.For(node), new KeyRequest { Key = held.Key, Epoch = needed == Errand.Thaw ? residence!.Epoch : held.Epoch }).ConfigureAwait(false);
     }
 
     // The node is there, its warden answers, and the body is not: it went down with the node. The deputy cannot go on without it.
@@ -123,11 +138,8 @@ internal sealed partial class Reconciler(
         process.TrySignal(SIGKILL);
     }
 
-    [LoggerMessage(570, LogLevel.Information, "key {Key}: pid {Pid} is on {Node}, epoch {Epoch}")]
-    private partial void LogFound(string key, int pid, string node, uint epoch);
-
-    [LoggerMessage(571, LogLevel.Information, "key {Key}: pid {Pid} is home again")]
-    private partial void LogHome(string key, int pid);
+    [LoggerMessage(570, LogLevel.Information, "pid {Pid} is on {Node}, key {Key}, epoch {Epoch}")]
+    private partial void LogFound(int pid, string node, string key, uint epoch);
 
     [LoggerMessage(572, LogLevel.Warning, "node {Node} does not say what it holds: {Why}")]
     private partial void LogSilent(string node, string why);
