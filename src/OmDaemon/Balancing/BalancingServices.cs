@@ -4,5 +4,7 @@ namespace OpenMosix.Daemon.Balancing;
 
 public static class BalancingServices
 {
-    public static IServiceCollection AddBalancing(this IServiceCollection services) => services;
+    public static IServiceCollection AddBalancing(this IServiceCollection services) => services
+        .AddSingleton<PressureWatch>()
+        .AddHostedService<Usher>();
 }

@@ -19,6 +19,9 @@ internal sealed class CgroupMemory
 
     private CgroupMemory() { }
 
+    /// <summary>Where a limit can be set, the innermost first.</summary>
+    public IEnumerable<(string Directory, bool V2)> Directories => _groups.Select(group => (Path.GetDirectoryName(group.Limit)!, group.V2));
+
     /// <summary>Finds the groups once: a daemon is not moved between cgroups while it runs.</summary>
     public static CgroupMemory Of(string proc)
     {

@@ -29,6 +29,10 @@ internal sealed partial class HomeComing(
         return process.Residence.Place == Place.Native ? null : reply.Failure;
     }
 
+    /// <summary>On a hosting node: asks the home of a guest once to take it back.</summary>
+    public async Task<bool> SendHomeAsync(ulong key, string reason, CancellationToken cancellationToken) =>
+        guests.Find(key) is { } guest && await AskHomeAsync(guest, reason).WaitAsync(cancellationToken).ConfigureAwait(false);
+
     public async Task WardenSaidAsync(FromWarden happened, CancellationToken cancellationToken)
     {
         switch (happened.EventCase)
