@@ -17,6 +17,18 @@ public sealed class TrustTests
         Assert.Contains(server.Log.Lines, line => line.Contains("it has no certificate of the cluster", StringComparison.Ordinal));
     }
 
+    [Fact]
+    public async Task Unary_ClientWithoutCertificate_SmallMessagesOnly()
+    {
+        await using var server = await TestServer.StartAsync();
+        using var stranger = server.Channel(new TlsTarget { Authority = server.Certificates.Authority });
+        using var node = server.Channel();
+        var request = new EchoRequest { Payload = Google.Protobuf.ByteString.CopyFrom(new byte[100_000]) };
+        var failure = await StatusTests.FailAsync(stranger.CallAsync(EchoHandlers.Anybody, request, cancellationToken: Token));
+        Assert.Equal(StatusCode.ResourceExhausted, failure.Code);
+        await node.CallAsync(EchoHandlers.Anybody, request, cancellationToken: Token);
+    }
+
     [Theory]
     [InlineData(true)]
     [InlineData(false)]

@@ -14,12 +14,15 @@ namespace OpenMosix.Grpc;
 
 public static class GrpcHosting
 {
-    private const int StreamWindowBytes = 16 * 1024 * 1024;
-    private const int ConnectionWindowBytes = 32 * 1024 * 1024;
+    // What a peer may have in flight towards this server, and make it hold. Pages do not come this way: they are pulled, and the
+    // windows of the client that pulls grow with the line.
+    private const int StreamWindowBytes = 1024 * 1024;
+    private const int ConnectionWindowBytes = 4 * 1024 * 1024;
+    private const int MaxConnections = 8192;
 
     /// <summary>
-    /// Kestrel as gRPC server: where <paramref name="options"/> says, HTTP/2 only, tuned for pages (64 KiB blocks and wide
-    /// windows are worth a factor of two to three). Then <see cref="GrpcEndpoints.MapGrpcService"/> and <see cref="GrpcEndpoints.MapGrpcStandardServices"/>.
+    /// Kestrel as gRPC server: where <paramref name="options"/> says, HTTP/2 only, tuned for pages (blocks of 64 KiB in place of 4 KiB
+    /// are worth a factor of two). Then <see cref="GrpcEndpoints.MapGrpcService"/> and <see cref="GrpcEndpoints.MapGrpcStandardServices"/>.
     /// </summary>
     public static WebApplicationBuilder ConfigureOpenMosixKestrel(this WebApplicationBuilder builder, GrpcServerOptions options)
     {
@@ -44,6 +47,7 @@ public static class GrpcHosting
         kestrel.Limits.MinRequestBodyDataRate = null;
         kestrel.Limits.MinResponseDataRate = null;
         kestrel.Limits.MaxRequestBodySize = null;
+        kestrel.Limits.MaxConcurrentConnections = MaxConnections;
         kestrel.Limits.Http2.InitialStreamWindowSize = StreamWindowBytes;
         kestrel.Limits.Http2.InitialConnectionWindowSize = ConnectionWindowBytes;
         // A peer that has vanished without a word must not hold its calls for ever.

@@ -13,8 +13,6 @@ namespace OpenMosix.Grpc.Server;
 /// </summary>
 internal sealed partial class CallPipeline(GrpcServerOptions options, TimeProvider time, IHostApplicationLifetime lifetime, ILogger<CallPipeline> logger)
 {
-    public int CeilingBytes => options.MaxReceiveMessageBytes;
-
     public async Task RunAsync(HttpContext http, bool anonymous, Func<HttpServerCall, Task> body)
     {
         if (!IsGrpc(http.Request))
@@ -24,7 +22,8 @@ internal sealed partial class CallPipeline(GrpcServerOptions options, TimeProvid
         }
 
         Prepare(http);
-        if (!anonymous && !Peer.IsKnown(http))
+        var known = Peer.IsKnown(http);
+        if (!anonymous && !known)
         {
             NoCertificate(http.Connection.RemoteIpAddress?.ToString() ?? "?", http.Connection.RemotePort, http.Request.Path);
             Finish(http, new Status(StatusCode.Unauthenticated, "A certificate of the cluster is needed."), null);
@@ -35,7 +34,7 @@ internal sealed partial class CallPipeline(GrpcServerOptions options, TimeProvid
         HttpServerCall? call = null;
         try
         {
-            call = HttpServerCall.Begin(http, time, lifetime.ApplicationStopping);
+            call = HttpServerCall.Begin(http, known ? CallLimits.Known(options) : CallLimits.Anonymous, time, lifetime.ApplicationStopping);
             await body(call).ConfigureAwait(false);
             status = Status.OK;
         }
@@ -64,13 +63,13 @@ internal sealed partial class CallPipeline(GrpcServerOptions options, TimeProvid
         call?.Dispose();
     }
 
-    public async ValueTask<T> ReadOneAsync<T>(HttpContext http, MessageParser<T> parser, HttpServerCall call)
+    public static async ValueTask<T> ReadOneAsync<T>(HttpContext http, MessageParser<T> parser, HttpServerCall call)
         where T : class, IMessage<T>
     {
         var reader = http.Request.BodyReader;
-        var message = await MessageReader.ReadAsync(reader, parser, CeilingBytes, call.CancellationToken).ConfigureAwait(false)
+        var message = await MessageReader.ReadAsync(reader, parser, call.CeilingBytes, call.CancellationToken).ConfigureAwait(false)
             ?? throw new RpcException(StatusCode.Internal, "The request has no message.");
-        return await MessageReader.ReadAsync(reader, parser, CeilingBytes, call.CancellationToken).ConfigureAwait(false) is null
+        return await MessageReader.ReadAsync(reader, parser, call.CeilingBytes, call.CancellationToken).ConfigureAwait(false) is null
             ? message
             : throw new RpcException(StatusCode.Internal, "The request has more than one message.");
     }

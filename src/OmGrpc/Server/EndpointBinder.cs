@@ -26,7 +26,7 @@ internal sealed class EndpointBinder(IEndpointRouteBuilder endpoints, ServiceDes
         var bound = Method<TRequest, TResponse>(method, MethodKind.Unary);
         return Map(bound.Path, async (http, call) =>
         {
-            var request = await pipeline.ReadOneAsync(http, bound.RequestParser, call).ConfigureAwait(false);
+            var request = await CallPipeline.ReadOneAsync(http, bound.RequestParser, call).ConfigureAwait(false);
             var response = await handler(request, call).ConfigureAwait(false);
             await new HttpStreamWriter<TResponse>(http, call).WriteAsync(response).ConfigureAwait(false);
         });
@@ -51,7 +51,7 @@ internal sealed class EndpointBinder(IEndpointRouteBuilder endpoints, ServiceDes
         var bound = Method<TRequest, TResponse>(method, MethodKind.ServerStreaming);
         return Map(bound.Path, async (http, call) =>
         {
-            var request = await pipeline.ReadOneAsync(http, bound.RequestParser, call).ConfigureAwait(false);
+            var request = await CallPipeline.ReadOneAsync(http, bound.RequestParser, call).ConfigureAwait(false);
             await handler(request, new HttpStreamWriter<TResponse>(http, call), call).ConfigureAwait(false);
         });
     }
@@ -66,7 +66,7 @@ internal sealed class EndpointBinder(IEndpointRouteBuilder endpoints, ServiceDes
         {
             // A client may wait for the headers before it sends anything.
             call.SendHeaders();
-            await http.Response.StartAsync(call.CancellationToken).ConfigureAwait(false);
+            await http.Response.StartAsync().ConfigureAwait(false);
             var requests = ReadAll(http, bound.RequestParser, call, call.CancellationToken);
             await handler(requests, new HttpStreamWriter<TResponse>(http, call), call).ConfigureAwait(false);
         });
@@ -79,7 +79,7 @@ internal sealed class EndpointBinder(IEndpointRouteBuilder endpoints, ServiceDes
         var bound = Method<TRequest, TResponse>(method, MethodKind.ServerStreaming);
         return Map(bound.Path, async (http, call) =>
         {
-            var request = await pipeline.ReadOneAsync(http, bound.RequestParser, call).ConfigureAwait(false);
+            var request = await CallPipeline.ReadOneAsync(http, bound.RequestParser, call).ConfigureAwait(false);
             call.SendHeaders();
             await handler(request, new FrameWriter(http.Response.BodyWriter), call).ConfigureAwait(false);
         });
@@ -101,12 +101,12 @@ internal sealed class EndpointBinder(IEndpointRouteBuilder endpoints, ServiceDes
         return this;
     }
 
-    private async IAsyncEnumerable<T> ReadAll<T>(
+    private static async IAsyncEnumerable<T> ReadAll<T>(
         HttpContext http, MessageParser<T> parser, HttpServerCall call, [EnumeratorCancellation] CancellationToken cancellationToken)
         where T : class, IMessage<T>
     {
         using var both = CancellationTokenSource.CreateLinkedTokenSource(call.CancellationToken, cancellationToken);
-        while (await MessageReader.ReadAsync(http.Request.BodyReader, parser, pipeline.CeilingBytes, both.Token).ConfigureAwait(false) is { } message)
+        while (await MessageReader.ReadAsync(http.Request.BodyReader, parser, call.CeilingBytes, both.Token).ConfigureAwait(false) is { } message)
         {
             yield return message;
         }

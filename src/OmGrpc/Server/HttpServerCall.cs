@@ -12,10 +12,11 @@ internal sealed class HttpServerCall : ServerCall, IDisposable
     private readonly TimeSpan? _timeout;
     private readonly CancellationTokenSource? _deadline;
 
-    private HttpServerCall(HttpContext http, TimeSpan? timeout, TimeProvider time, CancellationToken stopping)
+    private HttpServerCall(HttpContext http, TimeSpan? timeout, int ceilingBytes, TimeProvider time, CancellationToken stopping)
     {
         _http = http;
         _timeout = timeout;
+        CeilingBytes = ceilingBytes;
         if (timeout is { } limit && limit <= LongestTimer)
         {
             Deadline = time.GetUtcNow() + limit;
@@ -50,10 +51,13 @@ internal sealed class HttpServerCall : ServerCall, IDisposable
 
     public override CancellationToken CancellationToken => _cancellation.Token;
 
+    /// <summary>Of a received message.</summary>
+    public int CeilingBytes { get; }
+
     public bool DeadlinePassed => _deadline?.IsCancellationRequested == true || _timeout == TimeSpan.Zero;
 
     /// <exception cref="RpcException">The grpc-timeout header is malformed.</exception>
-    public static HttpServerCall Begin(HttpContext http, TimeProvider time, CancellationToken stopping)
+    public static HttpServerCall Begin(HttpContext http, CallLimits limits, TimeProvider time, CancellationToken stopping)
     {
         TimeSpan? timeout = null;
         if (http.Request.Headers.TryGetValue("grpc-timeout", out var header))
@@ -63,7 +67,8 @@ internal sealed class HttpServerCall : ServerCall, IDisposable
                 : throw new RpcException(StatusCode.Internal, $"grpc-timeout '{header}' is malformed.");
         }
 
-        return new HttpServerCall(http, timeout, time, stopping);
+        timeout = timeout is { } asked && !(asked > limits.LongestTimeout) ? asked : limits.LongestTimeout ?? timeout;
+        return new HttpServerCall(http, timeout, limits.MessageBytes, time, stopping);
     }
 
     /// <summary>Puts the metadata where it will be sent; before the first byte of the body.</summary>
