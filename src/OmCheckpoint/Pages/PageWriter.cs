@@ -1,4 +1,5 @@
 using System.Buffers;
+using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Tracing;
 
 namespace OpenMosix.Checkpoint.Pages;
@@ -7,7 +8,22 @@ namespace OpenMosix.Checkpoint.Pages;
 public static class PageWriter
 {
     /// <returns>0, or errno.</returns>
-    public static int Write(int pid, RemoteAddress address, ReadOnlySpan<byte> source) => throw new NotImplementedException();
+    public static int Write(int pid, RemoteAddress address, ReadOnlySpan<byte> source) => RemoteMemory.Write(pid, address, source, out _);
 
-    public static int Write(int pid, RemoteAddress address, in ReadOnlySequence<byte> source) => throw new NotImplementedException();
+    /// <returns>0, or errno; what lies before the fault was written.</returns>
+    public static int Write(int pid, RemoteAddress address, in ReadOnlySequence<byte> source)
+    {
+        foreach (ReadOnlyMemory<byte> part in source)
+        {
+            int error = RemoteMemory.Write(pid, address, part.Span, out _);
+            if (error != 0)
+            {
+                return error;
+            }
+
+            address += (ulong)part.Length;
+        }
+
+        return 0;
+    }
 }
