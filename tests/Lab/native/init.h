@@ -8,10 +8,11 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #define MAX_CGROUPS  16
-#define MAX_STORED   4096 /* as many as systemd would take with FileDescriptorStoreMax=4096 */
+#define MAX_STORED   16384 /* FileDescriptorStoreMax= of omwarden.service */
 #define MAX_FD_NAME  255
 #define MAX_SERVICES 2
 
@@ -41,10 +42,12 @@ struct stored_fd {
 	char name[MAX_FD_NAME + 1];
 };
 
-/* One supervised daemon, with the semantics of a Type=notify, Restart=on-failure, KillMode=process unit. */
+/* One supervised daemon, with the semantics of a Type=notify, KillMode=process unit. */
 struct service {
 	const char *name;
 	struct service *after; /* started only once this one is ready */
+	rlim_t files;          /* LimitNOFILE= */
+	bool always;           /* Restart=always, else on-failure */
 	enum service_state state;
 	pid_t pid;
 	int timer;  /* timerfd: time to restart, to give up starting, or to give up stopping */

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Supervision, as systemd would do it for Type=notify, Restart=on-failure, RestartSec=100ms, KillMode=process and
- * StartLimitBurst=5. omwarden first; openmosixd once it is ready. What a service leaves running when it ends stays.
+ * Supervision, as systemd would do it for the units in deploy/systemd: Type=notify, Restart=, KillMode=process,
+ * FileDescriptorStoreMax=, a limit to failed starts. omwarden first; openmosixd once it is ready. What a service leaves
+ * running when it ends stays.
  */
 #define _GNU_SOURCE
 #include "init.h"
@@ -13,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <sys/wait.h>
@@ -24,8 +26,8 @@
 #define FIRST_STORE_FD 3 /* SD_LISTEN_FDS_START */
 
 struct service services[MAX_SERVICES] = {
-	{.name = "omwarden", .leaf = -1},
-	{.name = "openmosixd", .leaf = -1, .after = &services[0]},
+	{.name = "omwarden", .leaf = -1, .files = 1048576, .always = true},
+	{.name = "openmosixd", .leaf = -1, .files = 65536, .after = &services[0]},
 };
 
 static void arm(struct service *service, long ms)
@@ -113,8 +115,23 @@ static void pass_stored(const struct service *service)
 	close_range((unsigned)(FIRST_STORE_FD + count), ~0u, 0);
 }
 
+/* As the units in deploy/systemd say it. The diagnostics' sockets in /tmp would also outlive a node that is killed. */
+static void set_environment(void)
+{
+	setenv("DOTNET_EnableWriteXorExecute", "0", 1);
+	setenv("DOTNET_TieredPGO", "0", 1);
+	setenv("DOTNET_gcConcurrent", "0", 1);
+	setenv("DOTNET_EnableDiagnostics", "0", 1);
+	setenv("HOME", "/root", 1);
+	setenv("LANG", "C.UTF-8", 1);
+	setenv("NOTIFY_SOCKET", NOTIFY_PATH, 1);
+	if (config.dotnet_root)
+		setenv("DOTNET_ROOT", config.dotnet_root, 1);
+}
+
 static void become(const struct service *service)
 {
+	struct rlimit files;
 	char path[4096];
 	sigset_t none;
 
@@ -126,15 +143,14 @@ static void become(const struct service *service)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	(void)!chdir("/");
+	umask(077);
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = service->files < files.rlim_max ? service->files : files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	clearenv();
 	snprintf(path, sizeof(path), "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", config.bin);
 	setenv("PATH", path, 1);
-	setenv("HOME", "/root", 1);
-	setenv("LANG", "C.UTF-8", 1);
-	setenv("NOTIFY_SOCKET", NOTIFY_PATH, 1);
-	setenv("DOTNET_EnableDiagnostics", "0", 1); /* its sockets in /tmp would outlive a node that is killed */
-	if (config.dotnet_root)
-		setenv("DOTNET_ROOT", config.dotnet_root, 1);
+	set_environment();
 	pass_stored(service);
 	snprintf(path, sizeof(path), "%s/%s", config.bin, service->name);
 	execl(path, service->name, (char *)NULL);
@@ -230,7 +246,7 @@ void service_exited(pid_t pid, int status)
 	} else {
 		if (unready)
 			control_service_changed(service, how);
-		if (status == 0 || ++service->failures > START_LIMIT) {
+		if ((status == 0 && !service->always) || ++service->failures > START_LIMIT) {
 			say_to(service->log, "%s is not started again", service->name);
 			store_clear(service);
 			control_service_changed(service, how);

@@ -121,6 +121,11 @@ static int prepare_switch(void)
 /* pid 1. Its stderr becomes the log only when nothing can go wrong any more, so that omlab sees what did. */
 static void run(bool node, int ready, int log)
 {
+	/* The fd store is ours to hold. */
+	struct rlimit files;
+	getrlimit(RLIMIT_NOFILE, &files);
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
 	setsid();
 	prctl(PR_SET_NAME, node ? "omlab-init" : "omlab-switch");
 	if (node ? prepare_node() : prepare_switch())
