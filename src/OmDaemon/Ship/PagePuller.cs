@@ -13,12 +13,17 @@ public static class PagePuller
 {
     // Below this a second stream costs more (its TLS handshake, its windows) than it brings.
     private const ulong StreamWorthBytes = 32 * 1024 * 1024;
+    private const string Cancelled = "cancelled";
 
     /// <param name="channel">To the source's daemon. Large images come over several of its connections where there are cores for TLS.</param>
     /// <param name="restoring">Where the pages go. Files whose base is 0 are not asked for.</param>
     /// <returns>A failure if a page is missing, damaged, not asked for, or cannot be written; what was written until then stays.</returns>
-    public static async Task<Outcome<PullResult>> PullAsync(
-        IGrpcChannel channel, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken)
+    public static Task<Outcome<PullResult>> PullAsync(
+        IGrpcChannel channel, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken) =>
+        PullAsync(channel, key, epoch, image, restoring, streams: null, cancellationToken);
+
+    internal static async Task<Outcome<PullResult>> PullAsync(
+        IGrpcChannel channel, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, int? streams, CancellationToken cancellationToken)
     {
         var started = Stopwatch.GetTimestamp();
         if (restoring.FileBase.Count != image.Files.Count)
@@ -28,11 +33,11 @@ public static class PagePuller
         if (spans.Count == 0)
             return new PullResult(0, 0, Stopwatch.GetElapsedTime(started));
 
-        var streams = (int)Math.Clamp(Spans.Bytes(spans) / StreamWorthBytes, 1, (ulong)GrpcChannel.BulkConnections);
+        streams ??= (int)Math.Clamp(Spans.Bytes(spans) / StreamWorthBytes, 1, (ulong)GrpcChannel.BulkConnections);
         var destination = new PageDestination(image, restoring);
         // The first stream that fails ends the others.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        Task<Outcome<SpanReceiver>>[] pulls = [.. Spans.Split(spans, streams).Select(async part =>
+        Task<Outcome<SpanReceiver>>[] pulls = [.. Spans.Split(spans, streams.Value).Select(async part =>
         {
             Outcome<SpanReceiver> outcome = await PullAsync(channel, key, epoch, part, destination, stop.Token).ConfigureAwait(false);
             if (!outcome.Ok)
@@ -49,8 +54,6 @@ public static class PagePuller
             outcomes.Aggregate(0ul, (sum, outcome) => sum + outcome.Value.ZeroBytes),
             Stopwatch.GetElapsedTime(started));
     }
-
-    private const string Cancelled = "cancelled";
 
     private static async Task<Outcome<SpanReceiver>> PullAsync(
         IGrpcChannel channel, ulong key, uint epoch, List<PageSpan> spans, PageDestination destination, CancellationToken cancellationToken)

@@ -38,7 +38,8 @@ internal sealed class SpanReceiver(IReadOnlyList<PageSpan> spans, PageDestinatio
             return Broken($"{Place(chunk)} was sent out of turn");
         var zeros = chunk.ZeroBytes > 0;
         var bytes = zeros ? chunk.ZeroBytes : (ulong)data.Length;
-        if (bytes == 0 || bytes % Spans.PageBytes != 0 || bytes > spans[_span].Offset + spans[_span].Bytes - _position || (zeros && !data.IsEmpty))
+        if (bytes == 0 || bytes % Spans.PageBytes != 0 || bytes > spans[_span].Offset + spans[_span].Bytes - _position || (zeros && !data.IsEmpty)
+            || data.Length > SpanSender.MaxChunkBytes)
             return Broken($"{Place(chunk)} has {bytes} bytes, which is not what was asked for");
         if (!zeros && Crc32C.Compute(data.Span) != chunk.Crc32C)
             return Broken($"{Place(chunk)} is damaged: its checksum is wrong");

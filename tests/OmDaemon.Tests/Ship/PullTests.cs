@@ -15,9 +15,10 @@ public sealed class PullTests
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
     [Theory]
-    [InlineData("random", 0)]
-    [InlineData("mixed", 375 + 400 - 50)]
-    public async Task Pull_Memory_ArrivesIdenticalAndZerosAreNotSent(string mode, int zeroPages)
+    [InlineData("random", 1, 0)]
+    [InlineData("mixed", 1, 375 + 400 - 50)]
+    [InlineData("mixed", 3, 375 + 400 - 50)]
+    public async Task Pull_Memory_ArrivesIdenticalAndZerosAreNotSent(string mode, int streams, int zeroPages)
     {
         using MemoryChild source = MemoryChild.Start(MemoryBytes, mode);
         using MemoryChild target = MemoryChild.Start(MemoryBytes, "blank");
@@ -26,7 +27,7 @@ public sealed class PullTests
         Assert.True(node.Pages.Register(Key, 1, image, source.Pid, "pc2").Ok);
         using GrpcChannel channel = node.ChannelOf("pc2");
 
-        Outcome<PullResult> outcome = await PagePuller.PullAsync(channel, Key, 1, image, new WardenRestoring { MemoryPid = target.Pid }, Token);
+        Outcome<PullResult> outcome = await PagePuller.PullAsync(channel, Key, 1, image, new WardenRestoring { MemoryPid = target.Pid }, streams, Token);
 
         Assert.True(outcome.Ok, outcome.ToString());
         Assert.Equal(((ulong)zeroPages * Page, MemoryBytes), (outcome.Value.ZeroBytes, outcome.Value.Bytes + outcome.Value.ZeroBytes));
@@ -145,9 +146,10 @@ public sealed class PullTests
     }
 
     [Theory]
-    [InlineData(true)]
-    [InlineData(false)]
-    public async Task Pull_SourceOrTargetDies_FailsByName(bool sourceDies)
+    [InlineData(true, 1)]
+    [InlineData(false, 1)]
+    [InlineData(false, 3)]
+    public async Task Pull_SourceOrTargetDies_FailsByName(bool sourceDies, int streams)
     {
         using MemoryChild source = MemoryChild.Start(MemoryBytes, "random");
         using MemoryChild target = MemoryChild.Start(MemoryBytes, "blank");
@@ -157,7 +159,7 @@ public sealed class PullTests
         using GrpcChannel channel = node.ChannelOf("pc2");
         (sourceDies ? source : target).Kill();
 
-        Outcome<PullResult> outcome = await PagePuller.PullAsync(channel, Key, 1, image, new WardenRestoring { MemoryPid = target.Pid }, Token);
+        Outcome<PullResult> outcome = await PagePuller.PullAsync(channel, Key, 1, image, new WardenRestoring { MemoryPid = target.Pid }, streams, Token);
 
         Assert.False(outcome.Ok);
         Assert.Equal(Stage.Ship, outcome.Failure.Stage);
