@@ -20,7 +20,7 @@ internal sealed class ControlService(
         .Unary<MakeTokenRequest, MakeTokenReply>("MakeToken", MakeTokenAsync)
         .Unary<JoinClusterRequest, JoinClusterReply>("JoinCluster", JoinAsync);
 
-    private Task<NodesReply> Nodes(NodesRequest request, ServerCall call)
+    internal Task<NodesReply> Nodes(NodesRequest request, ServerCall call)
     {
         Caller.Of(call);
         var reply = new NodesReply { Self = view.Self.Node };
@@ -28,7 +28,7 @@ internal sealed class ControlService(
         return Task.FromResult(reply);
     }
 
-    private Task<ProcessesReply> Processes(ProcessesRequest request, ServerCall call)
+    internal Task<ProcessesReply> Processes(ProcessesRequest request, ServerCall call)
     {
         Caller caller = Caller.Of(call);
         var reply = new ProcessesReply();
@@ -36,7 +36,7 @@ internal sealed class ControlService(
         return Task.FromResult(reply);
     }
 
-    private Task<MigrateReply> MigrateAsync(MigrateRequest request, ServerCall call)
+    internal Task<MigrateReply> MigrateAsync(MigrateRequest request, ServerCall call)
     {
         MayTouch(request.Pid, Caller.Of(call));
         if (request.Node != "home" && view.Find(request.Node) is not { } node)
@@ -44,31 +44,31 @@ internal sealed class ControlService(
         return mover.MigrateAsync(request.Pid, request.Node, call.CancellationToken);
     }
 
-    private Task<WhyReply> WhyAsync(WhyRequest request, ServerCall call)
+    internal Task<WhyReply> WhyAsync(WhyRequest request, ServerCall call)
     {
         MayTouch(request.Pid, Caller.Of(call));
         return mover.WhyAsync(request.Pid, call.CancellationToken);
     }
 
-    private async Task WatchAsync(WatchRequest request, IStreamWriter<WatchEvent> events, ServerCall call)
+    internal async Task WatchAsync(WatchRequest request, IStreamWriter<WatchEvent> events, ServerCall call)
     {
         await foreach (WatchEvent happened in feed.FollowAsync(Caller.Of(call), call.CancellationToken).ConfigureAwait(false))
             await events.WriteAsync(happened, call.CancellationToken).ConfigureAwait(false);
     }
 
-    private async Task<InitClusterReply> InitAsync(InitClusterRequest request, ServerCall call)
+    internal async Task<InitClusterReply> InitAsync(InitClusterRequest request, ServerCall call)
     {
         MustBeRoot(call, "make a cluster");
         return (await admission.InitAsync(request.Name, call.CancellationToken).ConfigureAwait(false)).OrStatus();
     }
 
-    private async Task<MakeTokenReply> MakeTokenAsync(MakeTokenRequest request, ServerCall call)
+    internal async Task<MakeTokenReply> MakeTokenAsync(MakeTokenRequest request, ServerCall call)
     {
         MustBeRoot(call, "make a token");
         return (await admission.MakeTokenAsync(TimeSpan.FromSeconds(request.ValidSeconds), call.CancellationToken).ConfigureAwait(false)).OrStatus();
     }
 
-    private async Task<JoinClusterReply> JoinAsync(JoinClusterRequest request, ServerCall call)
+    internal async Task<JoinClusterReply> JoinAsync(JoinClusterRequest request, ServerCall call)
     {
         MustBeRoot(call, "join a cluster");
         return (await joining.JoinAsync(request.Token, request.Address, call.CancellationToken).ConfigureAwait(false)).OrStatus();

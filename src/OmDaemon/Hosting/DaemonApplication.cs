@@ -50,7 +50,8 @@ public static class DaemonApplication
 
     /// <summary>The whole daemon, not started. The caller holds the run directory (tests: one that nobody else uses).</summary>
     /// <param name="reread">Reads the options again, for SIGHUP.</param>
-    public static WebApplication Build(DaemonOptions options, Func<OptionsResult> reread)
+    /// <param name="replace">Last word on the services.</param>
+    public static WebApplication Build(DaemonOptions options, Func<OptionsResult> reread, Action<IServiceCollection>? replace = null)
     {
         // The empty builder reads no appsettings.json and watches no file.
         WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions { ApplicationName = "openmosixd" });
@@ -71,6 +72,7 @@ public static class DaemonApplication
             .AddMigration()
             .AddShip()
             .AddBalancing();
+        replace?.Invoke(builder.Services);
 
         WebApplication application = builder.Build();
         var identity = application.Services.GetRequiredService<IClusterIdentity>();
