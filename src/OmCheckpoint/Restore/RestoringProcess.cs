@@ -1,4 +1,7 @@
 using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint.Cpu;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
 
@@ -20,31 +23,123 @@ public sealed record FinishOptions
 /// </summary>
 public sealed class RestoringProcess : IDisposable
 {
-    private RestoringProcess(int pid) => Pid = pid;
+    private readonly TracerThread _thread;
+    private readonly IRestoreTarget _target;
+    private bool _ended;
+
+    private RestoringProcess(int pid, TracerThread thread, IRestoreTarget target)
+    {
+        Pid = pid;
+        _thread = thread;
+        _target = target;
+    }
 
     public int Pid { get; }
 
     /// <summary>Per image.Files: the address at which file offset 0 lies while it is being filled (modulo 2^64); 0: not wanted.</summary>
-    public IReadOnlyList<ulong> FileBases => throw new NotImplementedException();
+    public IReadOnlyList<ulong> FileBases => _target.Files.Bases;
 
     /// <summary>Takes a blank child (any process with one thread that only waits) and builds the address space. It stays stopped.
     /// It is killed should this process end before Run.</summary>
-    public static Outcome<RestoringProcess> Begin(int pid, ProcessImage image) => throw new NotImplementedException();
+    public static Outcome<RestoringProcess> Begin(int pid, ProcessImage image) => Start(pid, Stage.Restore, () =>
+    {
+        if (XsaveLayout.Missing(image.Threads[0]) is { } component)
+        {
+            return Failures.Refused(Stage.Restore, Refusals.CpuFeatures($"component {component} of the extended registers"));
+        }
+
+        var tracee = BlankChild.Seize(pid);
+        return BlankChild.Differs(tracee, image) is { } refusal
+            ? Failures.Refused(Stage.Restore, refusal)
+            : new RemoteTarget(tracee, image);
+    });
 
     /// <summary>Home: stops the deputy and repairs the skeleton so that pages can be written.</summary>
-    public static Outcome<RestoringProcess> BeginReturn(int pid, ProcessImage image) => throw new NotImplementedException();
+    public static Outcome<RestoringProcess> BeginReturn(int pid, ProcessImage image) => Start(pid, Stage.Return, () =>
+    {
+        var stopped = StopDeputy(pid, image);
+        return stopped.Ok ? new HomeTarget(stopped.Value, image) : stopped.Failure;
+    });
 
     /// <summary>Home: a deputy whose body never ran goes on as the process image describes. Its pages were kept. Runs when this returns.</summary>
-    public static Outcome TakeBack(int pid, ProcessImage image, FinishOptions? options = null) => throw new NotImplementedException();
+    public static Outcome TakeBack(int pid, ProcessImage image, FinishOptions? options = null)
+    {
+        using var thread = new TracerThread(pid);
+        var outcome = Guard.Run<bool>(Stage.Commit, () => thread.Invoke<Outcome<bool>>(() =>
+        {
+            var stopped = StopDeputy(pid, image);
+            if (!stopped.Ok)
+            {
+                return stopped.Failure;
+            }
+
+            HomeTarget.TakeBack(stopped.Value, image, options ?? new FinishOptions());
+            return true;
+        }));
+        return outcome.Ok ? Outcome.Done : outcome.Failure;
+    }
 
     /// <summary>All pages are there. With a filter, returns the listener.</summary>
-    public Outcome<SafeFileHandle?> Finish(FinishOptions? options = null) => throw new NotImplementedException();
+    public Outcome<SafeFileHandle?> Finish(FinishOptions? options = null) =>
+        Do(Stage.Restore, () => _target.Finish(options ?? new FinishOptions()));
 
     /// <summary>Lets it run, detached.</summary>
-    public Outcome Run() => throw new NotImplementedException();
+    public Outcome Run()
+    {
+        var outcome = Do<bool>(Stage.Commit, () =>
+        {
+            _target.Run();
+            return true;
+        });
+        End();
+        return outcome.Ok ? Outcome.Done : outcome.Failure;
+    }
 
     /// <summary>A blank child is killed. A deputy is made a deputy again, in the agent, its pages undefined.</summary>
-    public void Abort() => throw new NotImplementedException();
+    public void Abort()
+    {
+        if (_ended)
+        {
+            return;
+        }
 
-    public void Dispose() => throw new NotImplementedException();
+        // A deputy or child that died meanwhile needs nothing more.
+        _ = Do<bool>(Stage.Restore, () =>
+        {
+            _target.Abort();
+            return true;
+        });
+        End();
+    }
+
+    public void Dispose() => Abort();
+
+    private static Outcome<RestoringProcess> Start(int pid, string stage, Func<Outcome<IRestoreTarget>> begin)
+    {
+        var thread = new TracerThread(pid);
+        var outcome = Guard.Run(stage, () => thread.Invoke(begin));
+        if (!outcome.Ok)
+        {
+            // With the thread ends what it traces: a blank child is killed, a deputy goes on.
+            thread.Dispose();
+            return outcome.Failure;
+        }
+
+        return new RestoringProcess(pid, thread, outcome.Value);
+    }
+
+    private static Outcome<FrozenThread> StopDeputy(int pid, ProcessImage image) =>
+        FrozenThread.Stop(pid, new FreezeOptions { AgentArea = new RemoteAddress(image.AgentArea) }, CancellationToken.None);
+
+    private void End()
+    {
+        _ended = true;
+        _thread.Dispose();
+    }
+
+    private Outcome<T> Do<T>(string stage, Func<Outcome<T>> work)
+    {
+        ObjectDisposedException.ThrowIf(_ended, this);
+        return Guard.Run(stage, () => _thread.Invoke(work));
+    }
 }

@@ -132,6 +132,16 @@ internal sealed class Agent
 
     public void Leave() => Leave(_ours);
 
+    /// <summary>Gives SIGTRAP its disposition (struct kernel_sigaction) for good: no batch may follow, it would end in a forced SIGTRAP.</summary>
+    public void SetTrap(ReadOnlySpan<byte> disposition)
+    {
+        var scratch = Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
+        using var injection = new Injection(_tracee);
+        _tracee.Write(scratch, disposition);
+        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, scratch.Value, 0, 8), "rt_sigaction");
+        _trapDisposition = null;
+    }
+
     private void SetTrapAside(in Injection injection)
     {
         var scratch = Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;

@@ -5,6 +5,136 @@ namespace OpenMosix.Protocol.Image;
 /// <summary>Checks an image that came from elsewhere before anything is allocated or built for it.</summary>
 public static class ImageValidation
 {
+    private const int RegistersBytes = 216; // struct user_regs_struct of x86-64
+    private const int SiginfoBytes = 128;
+    private const int SignalMax = 64;
+    private const ulong FileBytesMax = 1UL << 62;
+
     /// <returns>null when it can be used; else what is wrong with it.</returns>
-    public static string? Check(ProcessImage image) => throw new NotImplementedException();
+    public static string? Check(ProcessImage image) =>
+        image.Version != ImageFormat.Version ? $"image version {image.Version}, known is {ImageFormat.Version}"
+        : CheckSizes(image) ?? CheckMappings(image) ?? CheckExtents(image) ?? CheckFiles(image) ?? CheckProcess(image)
+            ?? image.Threads.Select(CheckThread).FirstOrDefault(wrong => wrong is not null);
+
+    private static string? CheckSizes(ProcessImage image) =>
+        image.Mappings.Count > ImageFormat.MappingsMax ? $"{image.Mappings.Count} mappings"
+        : image.Extents.Count > ImageFormat.ExtentsMax ? $"{image.Extents.Count} extents"
+        : image.Files.Count > ImageFormat.FilesMax ? $"{image.Files.Count} files"
+        : image.Files.Sum(file => (long)file.Ranges.Count) > ImageFormat.FileRangesMax ? "too many ranges of files"
+        : image.Threads.Count is 0 or > ImageFormat.ThreadsMax ? $"{image.Threads.Count} threads"
+        : image.SharedPending.Count > ImageFormat.PendingSignalsMax ? $"{image.SharedPending.Count} pending signals"
+        : image.Name.Length > ImageFormat.NameBytesMax || image.HomeHostname.Length > ImageFormat.NameBytesMax ? "a name is too long"
+        : null;
+
+    private static string? CheckMappings(ProcessImage image)
+    {
+        ulong end = 0;
+        foreach (Mapping mapping in image.Mappings)
+        {
+            if (mapping.Kind is MappingKind.Vsyscall)
+            {
+                continue; // the kernel's, above every address of a user; nothing is made of it
+            }
+
+            string? wrong = !IsRange(mapping.Start, mapping.End) ? "is not a range of pages of a user"
+                : mapping.Start < end ? "overlaps the one before or is out of order"
+                : !Enum.IsDefined(mapping.Kind) || mapping.Kind is MappingKind.Unspecified ? "is of no known kind"
+                : mapping.Protection > 7 ? "has an impossible protection"
+                : mapping.File > image.Files.Count ? "shows a file that is not in the image"
+                : mapping.Kind is MappingKind.FilePrivate or MappingKind.FileShared != mapping.File > 0 ? "and its file do not go together"
+                : mapping.Offset % ImageFormat.PageBytes != 0 || mapping.Offset > FileBytesMax ? "has an impossible offset"
+                : null;
+            if (wrong is not null)
+            {
+                return $"mapping {mapping.Start:x}-{mapping.End:x} {wrong}";
+            }
+
+            end = mapping.End;
+        }
+
+        return image.AgentArea % ImageFormat.PageBytes != 0 || image.AgentArea is 0 or >= ImageFormat.UserEnd
+            ? "the agent's area is not an address of a user"
+            : null;
+    }
+
+    private static string? CheckExtents(ProcessImage image)
+    {
+        ulong end = 0;
+        int mapping = 0;
+        foreach (Extent extent in image.Extents)
+        {
+            if (!IsRange(extent.Address, unchecked(extent.Address + extent.Bytes)) || extent.Address < end)
+            {
+                return $"extent {extent.Address:x} is out of order or not a range of pages";
+            }
+
+            end = extent.Address + extent.Bytes;
+            while (mapping < image.Mappings.Count && image.Mappings[mapping].End <= extent.Address)
+            {
+                mapping++;
+            }
+
+            // An extent may span mappings that touch; every page of it must belong to one that is private.
+            int at = mapping;
+            for (ulong position = extent.Address; position < end; position = image.Mappings[at++].End)
+            {
+                if (at >= image.Mappings.Count || image.Mappings[at].Start > position || !IsPrivate(image.Mappings[at].Kind))
+                {
+                    return $"extent {extent.Address:x} lies outside private memory";
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static string? CheckFiles(ProcessImage image)
+    {
+        foreach (MappedFile file in image.Files)
+        {
+            ulong end = 0;
+            if (file.Path.Length > ImageFormat.NameBytesMax || file.SizeBytes > FileBytesMax)
+            {
+                return "a mapped file has an impossible name or size";
+            }
+
+            foreach (FileRange range in file.Ranges)
+            {
+                if (range.Offset < end || range.Bytes == 0 || (range.Offset | range.Bytes) % ImageFormat.PageBytes != 0
+                    || range.Offset > FileBytesMax || range.Bytes > FileBytesMax
+                    || range.Offset + range.Bytes > ((file.SizeBytes + ImageFormat.PageBytes - 1) & ~(ImageFormat.PageBytes - 1)))
+                {
+                    return $"range {range.Offset:x}+{range.Bytes:x} of {file.Path} is out of order or outside the file";
+                }
+
+                end = range.Offset + range.Bytes;
+            }
+        }
+
+        return null;
+    }
+
+    private static string? CheckProcess(ProcessImage image) =>
+        image.Pid <= 1 ? $"pid {image.Pid}"
+        : image.Memory is null || image.Clocks is null || image.Cpu is null ? "a part is missing"
+        : image.Memory.Auxv.Length is 0 or > ImageFormat.AuxvBytesMax ? "auxv has an impossible size"
+        : image.Actions.Count > SignalMax || image.Actions.Any(action => action.Signal is 0 or > SignalMax) ? "an impossible signal"
+        : image.SharedPending.Any(signal => signal.Siginfo.Length != SiginfoBytes) ? "a pending signal has an impossible size"
+        : null;
+
+    private static string? CheckThread(ThreadImage thread) =>
+        thread.Tid <= 1 ? $"tid {thread.Tid}"
+        : thread.Registers.Length != RegistersBytes ? "the registers have an impossible size"
+        : thread.Xstate.Count > SignalMax || thread.Xstate.Sum(component => (long)component.Value.Length) > ImageFormat.XstateBytesMax
+            ? "the extended registers are too large"
+        : !thread.Xstate.ContainsKey(0) || !thread.Xstate.ContainsKey(1) ? "the legacy registers are missing"
+        : thread.Pending.Count > ImageFormat.PendingSignalsMax ? $"{thread.Pending.Count} pending signals"
+        : thread.Pending.Any(signal => signal.Siginfo.Length != SiginfoBytes) ? "a pending signal has an impossible size"
+        : thread.Name.Length > ImageFormat.NameBytesMax ? "a name is too long"
+        : null;
+
+    private static bool IsPrivate(MappingKind kind) => kind is MappingKind.Anonymous or MappingKind.Stack or MappingKind.FilePrivate;
+
+    private static bool IsRange(ulong start, ulong end) =>
+        start < end && end <= ImageFormat.UserEnd && (start | end) % ImageFormat.PageBytes == 0;
 }

@@ -1,0 +1,105 @@
+using System.Text;
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Pages;
+using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Checkpoint.Restore;
+
+/// <summary>
+/// The memfds that stand for the image's files, made in the process itself, each mapped shared at a staging address until its content is there:
+/// so the pages are charged to where the process lives, and whoever fills them needs no descriptor (decision 0004).
+/// </summary>
+internal sealed class FileStand
+{
+    private const ulong MFD_CLOEXEC = 1;
+
+    private readonly List<(RemoteAddress Address, ulong Bytes)> _staging = [];
+    private readonly ulong?[] _descriptors;
+
+    private FileStand(int files)
+    {
+        _descriptors = new ulong?[files];
+        Bases = new ulong[files];
+    }
+
+    /// <summary>Per file: where its offset 0 lies, modulo 2^64; 0: not wanted.</summary>
+    public ulong[] Bases { get; }
+
+    public ulong? Descriptor(Mapping mapping) => _descriptors[mapping.File - 1];
+
+    /// <summary>Makes those for which wanted is true.</summary>
+    public static FileStand Make(Agent agent, ProcessImage image, Func<int, bool> wanted, IEnumerable<(ulong Start, ulong End)> taken)
+    {
+        var stand = new FileStand(image.Files.Count);
+        var files = Enumerable.Range(0, image.Files.Count).Where(wanted).ToList();
+        var occupied = taken.ToList();
+        foreach (var some in files.Chunk(64))
+        {
+            var create = agent.NewBatch(stopOnError: true);
+            foreach (var file in some)
+            {
+                create.Add(
+                    CallNumber.memfd_create, create.Data(Encoding.UTF8.GetBytes(RemoteFileName.Encode(image.Files[file]) + '\0')), MFD_CLOEXEC);
+            }
+
+            var made = Execute(agent, create, "making memory files");
+            for (var i = 0; i < some.Length; i++)
+            {
+                stand._descriptors[some[i]] = (ulong)made[i];
+            }
+        }
+
+        var fill = agent.NewBatch(stopOnError: true);
+        foreach (var file in files)
+        {
+            var mapped = image.Files[file];
+            fill.Add(CallNumber.ftruncate, stand._descriptors[file]!.Value, mapped.SizeBytes);
+            if (mapped.Ranges.Count == 0)
+            {
+                continue;
+            }
+
+            var start = mapped.Ranges.Min(range => range.Offset);
+            var end = mapped.Ranges.Max(range => range.Offset + range.Bytes);
+            var address = AddressSpace.Free(occupied, end - start);
+            occupied.Add((address.Value, address.Value + (end - start)));
+            fill.Add(
+                CallNumber.mmap, address.Value, end - start, Mappings.PROT_READ | Mappings.PROT_WRITE,
+                Mappings.MAP_SHARED | Mappings.MAP_FIXED | Mappings.MAP_NORESERVE, stand._descriptors[file]!.Value, start);
+            stand._staging.Add((address, end - start));
+            stand.Bases[file] = unchecked(address.Value - start);
+        }
+
+        Execute(agent, fill, "staging the files' content");
+        return stand;
+    }
+
+    /// <summary>The content is there: descriptors and staging are not needed any more.</summary>
+    public void AddRemoval(Batch batch)
+    {
+        foreach (var (address, bytes) in _staging)
+        {
+            batch.Add(CallNumber.munmap, address.Value, bytes);
+        }
+
+        foreach (var descriptor in _descriptors.OfType<ulong>())
+        {
+            batch.Add(CallNumber.close, descriptor);
+        }
+    }
+
+    /// <summary>Runs a batch in which every call must succeed.</summary>
+    public static BatchResults Execute(Agent agent, Batch batch, string what)
+    {
+        if (batch.Count == 0)
+        {
+            return agent.Run(batch);
+        }
+
+        var results = agent.Run(batch);
+        var failed = results.FirstError;
+        return failed < 0 ? results : throw new TraceeException($"{what} (step {failed})", (int)-results[failed]);
+    }
+}

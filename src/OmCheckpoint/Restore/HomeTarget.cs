@@ -1,0 +1,84 @@
+using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Checkpoint.Restore;
+
+/// <summary>The deputy, which becomes the process again. Until Run it can be made a deputy once more.</summary>
+internal sealed class HomeTarget : IRestoreTarget
+{
+    private readonly FrozenThread _frozen;
+    private readonly ProcessImage _image;
+    private bool _converted;
+
+    public HomeTarget(FrozenThread frozen, ProcessImage image)
+    {
+        _frozen = frozen;
+        _image = image;
+        var agent = frozen.Agent();
+        try
+        {
+            var extents = new ExtentIndex(image);
+            var skeleton = new Skeleton(frozen.Tracee.Pid, image, extents);
+            Files = FileStand.Make(agent, image, skeleton.Lacks, skeleton.Taken.Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)));
+            var batch = agent.NewBatch(stopOnError: true);
+            skeleton.AddRepair(batch, Files);
+            foreach (var mapping in Mappings.OfBody(image))
+            {
+                Mappings.AddHugePages(batch, mapping, extents);
+            }
+
+            FileStand.Execute(agent, batch, "repairing the skeleton");
+        }
+        catch (TraceeException)
+        {
+            frozen.LetGo();
+            throw;
+        }
+    }
+
+    public FileStand Files { get; }
+
+    /// <summary>The deputy of a body that never ran: its pages are those of the image still.</summary>
+    public static void TakeBack(FrozenThread frozen, ProcessImage image, FinishOptions options)
+    {
+        BodyState.SetThread(frozen.Agent(), frozen.Tracee, image, options.Signals);
+        GoOn(frozen, image);
+    }
+
+    public Outcome<SafeFileHandle?> Finish(FinishOptions options)
+    {
+        var agent = _frozen.Agent();
+        BodyState.SetMemory(agent, _image, Files);
+        _converted = true;
+        BodyState.SetThread(agent, _frozen.Tracee, _image, options.Signals);
+        return (SafeFileHandle?)null;
+    }
+
+    public void Run() => GoOn(_frozen, _image);
+
+    public void Abort()
+    {
+        if (_converted)
+        {
+            Deputizer.Convert(_frozen.Agent(), _frozen.Tracee, _image);
+            Deputizer.Enter(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
+            _frozen.Release();
+            return;
+        }
+
+        _frozen.LetGo();
+    }
+
+    private static void GoOn(FrozenThread frozen, ProcessImage image)
+    {
+        var agent = frozen.Agent();
+        agent.SetTrap(Dispositions.OfBody(image, Signals.SIGTRAP));
+        agent.Leave(unmap: true);
+        BodyState.SetRegisters(frozen.Tracee, image);
+        frozen.Release();
+    }
+}
