@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -158,6 +159,8 @@ static bool old_epoch_is_fenced(const char *dir)
 	struct world *w = world_prepare(dir, epoch_body);
 	CHECK(om_home_expect(w->home, "pc2", 2, false) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == -ESTALE);
+	while (!w->control[OM_CONTROL_FENCED])
+		sched_yield();
 	CHECK(w->claimed == 0 && w->control[OM_CONTROL_FENCED] == 1);
 	CHECK(om_home_expect(w->home, "pc2", 1, false) == -ESTALE);
 	CHECK(om_home_expect(w->home, "elsewhere", 3, true) == 0); /* not claimed: may be taken back */
@@ -167,7 +170,8 @@ static bool old_epoch_is_fenced(const char *dir)
 	CHECK(om_home_expect(w->home, "pc2", 4, true) == 0);
 	CHECK(om_remote_epoch(w->remote, 4) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == 0);
-	CHECK(w->claimed == 4);
+	while (w->claimed != 4) /* told right after the body has been */
+		sched_yield();
 	CHECK(om_home_expect(w->home, "pc1", 5, true) == 1); /* claimed: too late */
 	set_stage(w->shared, 2);
 	return world_close(w) && good;

@@ -82,7 +82,8 @@ static bool queue_in_body(struct world *w, const struct om_signal *signal)
 static bool deliver(struct world *w, const struct om_signal *signal)
 {
 	if (ptrace(PTRACE_SEIZE, w->body, 0, PTRACE_O_SUSPEND_SECCOMP))
-		return errno == ESRCH ? false : (fail("PTRACE_SEIZE"), false);
+		/* EPERM: it is on its way out. */
+		return errno == ESRCH || errno == EPERM ? false : (fail("PTRACE_SEIZE"), false);
 	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
 	/* The link may be down just now; the signal waits with everything else. */
 	while (om_remote_quiesce(w->remote) == -ENOTCONN)

@@ -84,6 +84,7 @@ void om_engine_close(om_engine *engine)
 		engine->peers = peer->next;
 		om_peer_free(peer);
 	}
+	om_home_forget_parked(engine);
 	SSL_CTX_free(engine->tls);
 	pthread_mutex_destroy(&engine->lock);
 	free(engine);

@@ -21,14 +21,20 @@ static struct om_home **bucket(struct om_engine *engine, uint64_t key)
 	return &engine->homes[(key ^ key >> 32) % OM_TABLE_BUCKETS];
 }
 
-struct om_home *om_home_get(struct om_engine *engine, uint64_t key)
+static struct om_home *get_locked(struct om_engine *engine, uint64_t key)
 {
-	pthread_mutex_lock(&engine->lock);
 	struct om_home *home = *bucket(engine, key);
 	while (home && home->key != key)
 		home = home->next;
 	if (home)
 		home->references++;
+	return home;
+}
+
+struct om_home *om_home_get(struct om_engine *engine, uint64_t key)
+{
+	pthread_mutex_lock(&engine->lock);
+	struct om_home *home = get_locked(engine, key);
 	pthread_mutex_unlock(&engine->lock);
 	return home;
 }
@@ -107,11 +113,24 @@ static void tell_claimed(struct om_home *home, uint32_t epoch)
 		callbacks->home_claimed(callbacks->context, home->key, epoch);
 }
 
-static int park(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame)
+/* 0: parked. The home is looked up under the same lock: it may just be opening, and looks once for what is parked. */
+static int park(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, struct om_home **home)
 {
 	struct om_engine *engine = peer->engine;
 	int result = 0;
 	pthread_mutex_lock(&engine->lock);
+	*home = get_locked(engine, frame->key);
+	if (*home) {
+		pthread_mutex_unlock(&engine->lock);
+		return 0;
+	}
+	for (unsigned int i = 0; i < OM_ENDED_KEYS && i < engine->ended_count; i++)
+		if (engine->ended[i] == frame->key) {
+			pthread_mutex_unlock(&engine->lock);
+			struct om_frame gone =
+				om_frame_of(OM_FRAME_CONTROL, frame->key, frame->epoch, OM_CONTROL_GONE, 0);
+			return om_peer_send(peer, c->id, &gone, NULL);
+		}
 	struct om_parked_hello *parked = engine->parked;
 	while (parked && (parked->key != frame->key || parked->peer != peer))
 		parked = parked->next;
@@ -154,10 +173,11 @@ static void unpark_locked(struct om_engine *engine, struct om_home *home)
 
 static int take_hello(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame)
 {
-	struct om_home *home = om_home_get(peer->engine, frame->key);
+	struct om_home *home;
 	bool claimed;
+	int result = park(peer, c, frame, &home);
 	if (!home)
-		return park(peer, c, frame);
+		return result;
 	pthread_mutex_lock(&home->lock);
 	om_home_bind(home, peer, c->id, frame->epoch, &claimed);
 	pthread_mutex_unlock(&home->lock);
@@ -201,10 +221,8 @@ int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om
 	if (frame->kind == OM_FRAME_HELLO)
 		return take_hello(peer, c, frame);
 	struct om_home *home = om_home_get(peer->engine, frame->key);
-	if (!home) { /* closed meanwhile */
-		send_fenced(peer, c->id, frame->key, frame->epoch);
+	if (!home) /* Closed meanwhile, perhaps for another warden to take over: the body waits. */
 		return 0;
-	}
 	int result = 0;
 	pthread_mutex_lock(&home->lock);
 	if (home->connection != c->id || home->peer != peer || home->state->epoch != frame->epoch)
@@ -250,6 +268,15 @@ int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_ba
 	if (claimed)
 		tell_claimed(home, epoch);
 	return result;
+}
+
+void om_home_forget_parked(struct om_engine *engine)
+{
+	while (engine->parked) {
+		struct om_parked_hello *parked = engine->parked;
+		engine->parked = parked->next;
+		free(parked);
+	}
 }
 
 int om_home_control(om_home *home, uint32_t what)
@@ -373,11 +400,16 @@ void om_home_close(om_home *home)
 {
 	struct om_engine *engine = home->engine;
 	om_watch_remove(engine->watch, home->pidfd);
+	pthread_mutex_lock(&home->lock);
+	bool gone = home->gone;
+	pthread_mutex_unlock(&home->lock);
 	pthread_mutex_lock(&engine->lock);
 	struct om_home **at = bucket(engine, home->key);
 	while (*at != home)
 		at = &(*at)->next;
 	*at = home->next;
+	if (gone) /* a body whose link is down hears it when it is back */
+		engine->ended[engine->ended_count++ % OM_ENDED_KEYS] = home->key;
 	pthread_mutex_unlock(&engine->lock);
 
 	pthread_mutex_lock(&home->lock);

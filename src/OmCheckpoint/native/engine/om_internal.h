@@ -139,6 +139,7 @@ void om_peer_kick(struct om_peer *peer);
 /* ---- engine ----------------------------------------------------------------------------------------------------- */
 
 #define OM_TABLE_BUCKETS 256u
+#define OM_ENDED_KEYS	 4096u
 
 struct om_engine {
 	char node[OM_NODE_ID_BYTES];
@@ -153,6 +154,8 @@ struct om_engine {
 	struct om_remote *remotes[OM_TABLE_BUCKETS];
 	struct om_parked_hello *parked; /* HELLOs that came before their home was opened */
 	unsigned int parked_count;
+	uint64_t ended[OM_ENDED_KEYS]; /* deputies that are no more; a ring */
+	unsigned int ended_count;
 
 	struct om_listener *listener;
 	struct om_watch *watch;
@@ -190,6 +193,7 @@ static inline void om_futex_wait(uint32_t *word, uint32_t value)
 int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload);
 int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame,
 		    const uint8_t *payload);
+void om_home_forget_parked(struct om_engine *engine);
 void om_home_deputy_gone(struct om_engine *engine, uint64_t key);
 void om_remote_link_up(struct om_peer *peer, struct om_connection *c);
 void om_remote_link_down(struct om_peer *peer, uint64_t connection_id);

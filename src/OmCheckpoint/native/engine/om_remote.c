@@ -137,6 +137,7 @@ static bool take_signal(struct om_remote *remote, uint32_t index, int32_t signo)
 	if (fresh) {
 		state->signal_next++;
 		remote->signals_handed++;
+		remote->signals_under_way++;
 		remote->signals_mask |= 1ull << (signo - 1);
 	}
 	om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, state->signal_next, NULL, 0);
@@ -170,9 +171,9 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		remote->hand_out_again = false;
 		break;
 	case OM_FRAME_FENCED:
+		control = remote->fenced ? 0 : OM_CONTROL_FENCED;
 		remote->fenced = true;
 		remote->connection = 0;
-		control = OM_CONTROL_FENCED;
 		pthread_cond_broadcast(&remote->changed);
 		break;
 	case OM_FRAME_ANSWER:

@@ -79,7 +79,9 @@ struct om_remote {
 	struct om_marshal marshal; /* of the body's call */
 	struct om_own_call own;
 	uint32_t signals_handed, signals_taken;
-	uint64_t signals_mask; /* those handed out and not taken */
+	/* Handed out, and queued in the body as far as we can tell: one a quiesce. */
+	uint32_t signals_under_way;
+	uint64_t signals_mask;
 
 	pthread_t receiver;
 	bool receiving;

@@ -74,7 +74,7 @@ static void finish(struct om_remote *remote, bool own, int64_t result)
 	next_call(remote);
 }
 
-/* A handler of the body will run for a signal that was handed out and not taken yet. */
+/* A handler of the body may run for a signal that was handed out. */
 static bool handler_will_run(struct om_remote *remote)
 {
 	uint64_t blocked, caught;
@@ -93,10 +93,10 @@ void om_remote_end_cancelled(struct om_remote *remote)
 	bool handler = handler_will_run(remote);
 	int step = om_marshal_interrupted(&remote->marshal, elapsed);
 	int64_t result = step < 0 ? -EINTR : remote->marshal.result;
-	/* Without a handler the kernel would not have let it end: the calls that say EINTR for a mere stop
-	 * (KERNEL.md 3) are restarted too. */
-	if (!handler && result == -EINTR)
-		result = -513;
+	/* The calls that say EINTR whatever SA_RESTART says do so for a mere stop too (KERNEL.md 3), which would be
+	 * ours: 514 is EINTR if a handler runs, and the call again if none does. */
+	if (result == -EINTR)
+		result = -514;
 	if (!handler && timed && result <= -512) {
 		state->rest_ns = rest;
 		state->rest_number = state->call.data.nr;
@@ -200,7 +200,6 @@ int om_remote_quiesce(om_remote *remote)
 		result = remote->gone ? -ESRCH : -ENOTCONN;
 	} else {
 		remote->signals_taken = remote->signals_handed;
-		remote->signals_mask = 0;
 	}
 	pthread_mutex_unlock(&remote->lock);
 	return result;
@@ -210,6 +209,8 @@ int om_remote_resume(om_remote *remote)
 {
 	pthread_mutex_lock(&remote->lock);
 	remote->quiesced = false;
+	if (remote->signals_under_way && !--remote->signals_under_way)
+		remote->signals_mask = 0;
 	pthread_mutex_unlock(&remote->lock);
 	return 0;
 }
