@@ -6,7 +6,7 @@ namespace OpenMosix.Warden.Interop;
 
 internal static partial class Memfd
 {
-    private const uint MFD_CLOEXEC = 1;
+    private const uint MFD_CLOEXEC = 1, MFD_ALLOW_SEALING = 2; // the engine seals the size of an arena
 
     [LibraryImport("libc", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int memfd_create(string name, uint flags);
@@ -15,7 +15,7 @@ internal static partial class Memfd
 
     internal static SafeFileHandle Create(string name, long bytes)
     {
-        int fd = memfd_create(name, MFD_CLOEXEC);
+        int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
         if (fd < 0)
             throw new IOException($"memfd_create: {Marshal.GetLastPInvokeErrorMessage()}");
         var handle = new SafeFileHandle(fd, true);
