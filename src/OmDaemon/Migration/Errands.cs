@@ -22,6 +22,8 @@ internal sealed partial class Errands(TimeProvider time, ILogger<Errands> log) :
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentDictionary<(Errand Kind, ulong Key, string Node), bool> _open = new();
 
+    public int Open => _open.Count;
+
     /// <summary>The node where this process waits to be thawed; null when it does not.</summary>
     public string? WaitsAt(ulong key)
     {

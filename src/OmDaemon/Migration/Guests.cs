@@ -36,6 +36,15 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
         }
     }
 
+    /// <summary>What the warden says of one key; null: nothing.</summary>
+    public void Correct(ulong key, HeldProcess? held)
+    {
+        if (held is null || !IsGuest(held))
+            Remove(key);
+        else if (_guests.TryGetValue(key, out Guest? guest))
+            _guests[key] = guest with { Epoch = held.Epoch, State = Guest.Of(held).State };
+    }
+
     public void Remove(ulong key) => _guests.TryRemove(key, out _);
 
     public Task WardenConnectedAsync(WardenStatusReply status, CancellationToken cancellationToken)
@@ -43,12 +52,14 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
         _guests.Clear();
         foreach (HeldProcess held in status.Processes)
         {
-            if (held.Role != HeldProcess.Types.Role.Deputy && held.Peer.Length > 0 && held.Peer != options.Node)
+            if (IsGuest(held))
                 _guests[held.Key] = Guest.Of(held);
         }
         Known = true;
         return Task.CompletedTask;
     }
+
+    private bool IsGuest(HeldProcess held) => held.Role != HeldProcess.Types.Role.Deputy && held.Peer.Length > 0 && held.Peer != options.Node;
 
     public Task WardenLostAsync(CancellationToken cancellationToken)
     {

@@ -9,14 +9,16 @@ using OpenMosix.Daemon.Hosting;
 using OpenMosix.Daemon.Ship;
 using OpenMosix.Daemon.Warden;
 using OpenMosix.Protocol.Errors;
-using OpenMosix.Protocol.Image;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Daemon.Migration;
 
+/// <summary>Null: the image can be used; else what is wrong with it. (OmProtocol's ImageValidation.)</summary>
+internal delegate string? ImageCheck(ProcessImage image);
+
 internal sealed partial class LocalNode(
-    IWarden warden, IPageShip pages, Guests guests, ILoadReader load, IClusterView cluster, FaultPoints faults, DaemonOptions options,
-    TimeProvider time, ILogger<LocalNode> log) : IMoveNode
+    IWarden warden, IPageShip pages, Guests guests, ILoadReader load, IClusterView cluster, ImageCheck check, FaultPoints faults,
+    DaemonOptions options, TimeProvider time, ILogger<LocalNode> log) : IMoveNode
 {
     private readonly KeyedGate<ulong> _gate = new();
     private readonly ConcurrentDictionary<ulong, CancellationTokenSource> _restores = new();
@@ -24,9 +26,59 @@ internal sealed partial class LocalNode(
 
     public string Node => options.Node;
 
-    public async Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken)
+    public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
+        EnteredAsync(request.Key, Stage.Freeze, () => FreezeInsideAsync(request, pid, cancellationToken), cancellationToken);
+
+    public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        EnteredAsync(request.Key, Stage.Freeze, () => ThawInsideAsync(request), cancellationToken);
+
+    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
+        RestoreAsync(request, options.Node, cancellationToken);
+
+    /// <param name="home">Who conducts; this node for a Return.</param>
+    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, string home, CancellationToken cancellationToken)
     {
-        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
+        if (request.Image is null || request.Key == 0 || request.Epoch == 0)
+            return Task.FromResult(Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, "the request has no image, key or epoch")));
+        if (check(request.Image) is { } wrong)
+            return Task.FromResult(Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, $"the image is not valid: {wrong}")));
+        return EnteredAsync(request.Key, Stage.Restore, () => RestoreAdmittedAsync(request, home, cancellationToken), cancellationToken);
+    }
+
+    public Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken) =>
+        EnteredAsync(request.Key, Stage.Commit, () => RunInsideAsync(request, cancellationToken), cancellationToken);
+
+    public async Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken)
+    {
+        if (_restores.TryGetValue(request.Key, out CancellationTokenSource? restore))
+            await CancelAsync(restore).ConfigureAwait(false);
+        return await EnteredAsync(
+            request.Key, Stage.Restore,
+            async () => IsObsolete(request) ? new MoveReply() : await AbortInsideAsync(request.Key).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
+    }
+
+    public Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken) => EnteredAsync(
+        request.Key, Stage.Forward,
+        async () => IsObsolete(request) ? new MoveReply() : await DiscardInsideAsync(request.Key).ConfigureAwait(false), cancellationToken);
+
+    private async Task<Step<T>> EnteredAsync<T>(ulong key, string stage, Func<Task<Step<T>>> step, CancellationToken cancellationToken)
+        where T : class
+    {
+        IDisposable entered;
+        try
+        {
+            entered = await _gate.EnterAsync(key, cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            return Step<T>.NotSent(Failures.Broken(stage, "given up"));
+        }
+        using (entered)
+            return await step().ConfigureAwait(false);
+    }
+
+    private async Task<Step<FreezeReply>> FreezeInsideAsync(FreezeRequest request, int pid, CancellationToken cancellationToken)
+    {
         if (await faults.AtAsync(Stage.Freeze, cancellationToken).ConfigureAwait(false) is { } fault)
             return Step<FreezeReply>.Refused(fault);
         WardenAnswer answer = await warden.AskAsync(
@@ -51,24 +103,8 @@ internal sealed partial class LocalNode(
         return new FreezeReply { Image = image, FreezeUs = frozen.Value.FreezeUs, SnapshotUs = frozen.Value.SnapshotUs };
     }
 
-    public async Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken)
+    private async Task<Step<RestoreReply>> RestoreAdmittedAsync(RestoreRequest request, string home, CancellationToken cancellationToken)
     {
-        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
-        return await ThawInsideAsync(request).ConfigureAwait(false);
-    }
-
-    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
-        RestoreAsync(request, options.Node, cancellationToken);
-
-    /// <param name="home">Who conducts; this node for a Return.</param>
-    public async Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, string home, CancellationToken cancellationToken)
-    {
-        if (request.Image is null || request.Key == 0 || request.Epoch == 0)
-            return Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, "the request has no image, key or epoch"));
-        if (ImageValidation.Check(request.Image) is { } wrong)
-            return Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, $"the image is not valid: {wrong}"));
-
-        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
         CellLimits? limits = null;
         if (home != options.Node)
         {
@@ -90,9 +126,8 @@ internal sealed partial class LocalNode(
         }
     }
 
-    public async Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken)
+    private async Task<Step<MoveReply>> RunInsideAsync(RunRequest request, CancellationToken cancellationToken)
     {
-        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
         if (guests.Find(request.Key) is { } guest && (guest.State != GuestState.Ready || guest.Epoch != request.Epoch))
             return Step<MoveReply>.Refused(Failures.Broken(Stage.Commit, $"nothing is ready here for epoch {request.Epoch}"));
         if (await faults.AtAsync(Stage.Commit, cancellationToken).ConfigureAwait(false) is { } fault)
@@ -106,20 +141,6 @@ internal sealed partial class LocalNode(
             guests.Set(request.Key, GuestState.Running);
         }
         return ran;
-    }
-
-    public async Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken)
-    {
-        if (_restores.TryGetValue(request.Key, out CancellationTokenSource? restore))
-            await CancelAsync(restore).ConfigureAwait(false);
-        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
-        return IsObsolete(request) ? new MoveReply() : await AbortInsideAsync(request.Key).ConfigureAwait(false);
-    }
-
-    public async Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken)
-    {
-        using IDisposable entered = await _gate.EnterAsync(request.Key, cancellationToken).ConfigureAwait(false);
-        return IsObsolete(request) ? new MoveReply() : await DiscardInsideAsync(request.Key).ConfigureAwait(false);
     }
 
     private Failure? Admit(RestoreRequest request, string home, out CellLimits? limits)
@@ -198,8 +219,21 @@ internal sealed partial class LocalNode(
         EndLease(key);
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Abort = new WardenAbort { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
-        guests.Remove(key);
-        return Done(answer, Stage.Restore);
+        return await GoneAsync(key, Done(answer, Stage.Restore)).ConfigureAwait(false);
+    }
+
+    // A warden that refuses to end it has it in another state than we think: a body whose Run was answered too late is running.
+    private async Task<Step<MoveReply>> GoneAsync(ulong key, Step<MoveReply> ended)
+    {
+        if (ended.Ok)
+        {
+            guests.Remove(key);
+            return ended;
+        }
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
+        if (answer is WardenAnswer.Replied { Reply.Status: { } status })
+            guests.Correct(key, status.Processes.FirstOrDefault(held => held.Key == key));
+        return ended;
     }
 
     private async Task<Step<MoveReply>> DiscardInsideAsync(ulong key)
@@ -208,8 +242,7 @@ internal sealed partial class LocalNode(
         await pages.ReleaseAsync(key).ConfigureAwait(false);
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Discard = new WardenDiscard { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
-        guests.Remove(key);
-        return Done(answer, Stage.Forward);
+        return await GoneAsync(key, Done(answer, Stage.Forward)).ConfigureAwait(false);
     }
 
     private async Task<Step<MoveReply>> ThawInsideAsync(KeyRequest request)

@@ -4,6 +4,7 @@ using Microsoft.Extensions.Hosting;
 using OpenMosix.Daemon.Control;
 using OpenMosix.Daemon.Warden;
 using OpenMosix.Grpc;
+using OpenMosix.Protocol.Image;
 
 namespace OpenMosix.Daemon.Migration;
 
@@ -11,6 +12,7 @@ public static class MigrationServices
 {
     // Stopped in reverse: Mover before Errands, and both while the warden is still connected.
     public static IServiceCollection AddMigration(this IServiceCollection services) => services
+        .AddSingleton<ImageCheck>(ImageValidation.Check)
         .AddSingleton<FaultPoints>()
         .AddSingleton<IPageShip, PageShip>()
         .AddSingleton<Guests>()

@@ -1,0 +1,185 @@
+// One process in a cluster of three nodes: the daemon's own code on each (LocalNode), a warden by protocol under it, and wires between them that
+// lose what a test tells them to. What must hold in the end: exactly one body executes, and nobody holds anything half done.
+using Google.Protobuf;
+using Microsoft.Extensions.Logging.Abstractions;
+using OpenMosix.Daemon.Hosting;
+using OpenMosix.Daemon.Migration;
+using OpenMosix.Daemon.Ship;
+using OpenMosix.Daemon.Tests.Fakes;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Daemon.Tests.Migration;
+
+internal enum Fault
+{
+    Refused,    // answered with a failure, nothing done
+    LostBefore, // never arrived
+    LostAfter,  // done, and the answer was lost
+    Restarted,  // warden: the daemon's connection ends, it undoes what it must
+}
+
+internal sealed class World : IDisposable
+{
+    public const string Home = "home";
+    public const ulong Key = 0xfeed;
+    public const int Pid = 4242;
+
+    private readonly Dictionary<(string Node, string Step), Queue<Fault>> _faults = [];
+
+    public World()
+    {
+        Errands = new Errands(Time, NullLogger<Errands>.Instance);
+        Faults = new FaultPoints(new DaemonOptions(), new RecordingFeed(), NullLogger<FaultPoints>.Instance);
+        foreach (string node in new[] { Home, "b", "c" })
+        {
+            Wardens[node] = new FakeWarden(this, node, node == Home);
+            Ships[node] = new FakeShip(this, node);
+            var options = new DaemonOptions { Node = node };
+            Guests[node] = new Guests(options);
+            var cluster = new FakeCluster(node, new[] { Home, "b", "c" }.Where(other => other != node).ToArray());
+            Nodes[node] = new LocalNode(
+                Wardens[node], Ships[node], Guests[node], cluster, cluster, _ => null, Faults, options, Time, NullLogger<LocalNode>.Instance);
+        }
+        Deputy = new HomeDeputy(Wardens[Home], Ships[Home], Time, NullLogger<HomeDeputy>.Instance);
+    }
+
+    public ManualTime Time { get; } = new();
+    public Dictionary<string, FakeWarden> Wardens { get; } = [];
+    public Dictionary<string, FakeShip> Ships { get; } = [];
+    public Dictionary<string, Guests> Guests { get; } = [];
+    public Dictionary<string, LocalNode> Nodes { get; } = [];
+    public HashSet<string> Dead { get; } = [];
+    public Errands Errands { get; }
+    public HomeDeputy Deputy { get; }
+    public FaultPoints Faults { get; }
+
+    public static ProcessImage Image() => new() { Version = 1, Pid = Pid, Name = "program", Extents = { new Extent { Address = 0x1000, Bytes = 1 << 20 } } };
+
+    public void Break(string node, string step, Fault fault, int times = 1)
+    {
+        if (!_faults.TryGetValue((node, step), out Queue<Fault>? queue))
+            _faults[(node, step)] = queue = new Queue<Fault>();
+        for (int i = 0; i < times; i++)
+            queue.Enqueue(fault);
+    }
+
+    public Fault? Take(string node, string step) =>
+        _faults.TryGetValue((node, step), out Queue<Fault>? queue) && queue.TryDequeue(out Fault fault) ? fault : null;
+
+    public bool WasHit(string node, string step) => _faults.TryGetValue((node, step), out Queue<Fault>? queue) && queue.Count == 0;
+
+    /// <summary>The body is on `node` already, by a first move with epoch 1.</summary>
+    public async Task BeginAwayAsync(string node)
+    {
+        MoveOutcome outcome = await MoveAsync(Home, node, 1);
+        Assert.IsType<MoveOutcome.Moved>(outcome);
+    }
+
+    public Task<MoveOutcome> MoveAsync(string source, string target, uint epoch, bool givenUp = false)
+    {
+        var order = new MoveOrder(Key, epoch, Pid, source == Home, target == Home, Seen(source), Seen(target));
+        return Time.RunAsync(new Move(order, Deputy, Errands, Faults, Time).ConductAsync(new CancellationToken(givenUp), CancellationToken.None));
+    }
+
+    /// <summary>Lets leases end and errands be repeated.</summary>
+    public async Task SettleAsync()
+    {
+        for (int i = 0; i < 60 && (Errands.Open > 0 || Wardens.Any(entry => !Dead.Contains(entry.Key) && !entry.Value.IsSettled) || Guests.Any(entry => entry.Value.All.Any(guest => guest.State != GuestState.Running))); i++)
+        {
+            Time.Advance(TimeSpan.FromSeconds(5));
+            await Task.Delay(1);
+        }
+    }
+
+    /// <summary>Where the one body executes; fails if there is not exactly one, or anything is pending on a node that lives.</summary>
+    public string BodyAt()
+    {
+        string picture = string.Join(", ", Wardens.Select(entry => $"{entry.Key}: {entry.Value.State} epoch {entry.Value.Epoch}"));
+        string[] bodies = [.. Wardens.Where(entry => !Dead.Contains(entry.Key) && entry.Value.BodyRuns).Select(entry => entry.Key)];
+        Assert.True(bodies.Length == 1, $"{bodies.Length} bodies: {picture}");
+        foreach ((string node, FakeWarden warden) in Wardens)
+        {
+            if (Dead.Contains(node))
+                continue;
+            Assert.True(warden.IsSettled, $"{node} is left with something half done: {picture}");
+            Assert.False(Ships[node].Offered, $"{node} still offers pages: {picture}");
+            Assert.True(node == Home || (warden.State == Held.Nothing) == (Guests[node].Find(Key) is null), $"{node}'s daemon and warden disagree: {picture}");
+        }
+        return bodies[0];
+    }
+
+    public void Dispose() => Errands.Dispose();
+
+    private IMoveNode Seen(string node) => node == Home ? Nodes[Home] : new Wire(this, Nodes[node]);
+}
+
+/// <summary>The network between home and another node.</summary>
+internal sealed class Wire(World world, LocalNode node) : IMoveNode
+{
+    public string Node => node.Node;
+
+    public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
+        SendAsync("wire Freeze", () => node.FreezeAsync(request, 0, cancellationToken));
+
+    public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        SendAsync("wire Thaw", () => node.ThawAsync(request, cancellationToken));
+
+    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
+        SendAsync("wire Restore", () => node.RestoreAsync(request, World.Home, cancellationToken));
+
+    public Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken) =>
+        SendAsync("wire Run", () => node.RunAsync(request, cancellationToken));
+
+    public Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        SendAsync("wire Abort", () => node.AbortAsync(request, cancellationToken));
+
+    public Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken) =>
+        SendAsync("wire Discard", () => node.DiscardAsync(request, cancellationToken));
+
+    private async Task<Step<T>> SendAsync<T>(string step, Func<Task<Step<T>>> call)
+        where T : class, IMessage
+    {
+        if (world.Dead.Contains(node.Node))
+            return Step<T>.NotSent(new Failure { Message = "dead" });
+        switch (world.Take(node.Node, step))
+        {
+            case Fault.Refused:
+                return Step<T>.Refused(new Failure { Message = "refused by the test" });
+            case Fault.LostBefore:
+                return Step<T>.Unknown(new Failure { Message = "lost before" });
+            case Fault.LostAfter:
+                await call();
+                return Step<T>.Unknown(new Failure { Message = "lost after" });
+            case Fault.Restarted:
+                world.Dead.Add(node.Node);
+                return Step<T>.Unknown(new Failure { Message = "died" });
+            default:
+                return await call();
+        }
+    }
+}
+
+internal sealed class FakeShip(World world, string node) : IPageShip
+{
+    public bool Offered { get; private set; }
+
+    public Outcome Offer(ulong key, uint epoch, ProcessImage image, int memoryPid, string target)
+    {
+        if (world.Take(node, "Offer") is not null || Offered)
+            return Failures.Broken(Stage.Ship, "no offer");
+        Offered = true;
+        return Outcome.Done;
+    }
+
+    public Task ReleaseAsync(ulong key)
+    {
+        Offered = false;
+        return Task.CompletedTask;
+    }
+
+    public Task<Outcome<PullResult>> PullAsync(
+        string source, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken) =>
+        Task.FromResult<Outcome<PullResult>>(
+            world.Take(node, "Pull") is not null || !world.Ships[source].Offered ? Failures.Broken(Stage.Ship, "no pages") : new PullResult(1 << 20, 0, TimeSpan.FromMilliseconds(1)));
+}
