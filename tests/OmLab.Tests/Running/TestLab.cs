@@ -76,6 +76,13 @@ public abstract class TestLab : IAsyncLifetime
         return node is null ? root : root.GetProperty("nodes").EnumerateArray().Single(each => each.GetProperty("name").GetString() == node);
     }
 
+    /// <summary>After a node was off: returns when all say that all are alive.</summary>
+    internal Task SeeEachOtherAsync() => Task.Run(() =>
+    {
+        var lab = State.LabStore.Open(Name);
+        Nodes.ClusterStart.AwaitEachOther(lab, lab.Nodes.Select(node => node.Name).ToArray());
+    });
+
     // A failed test wants them, and they go with the lab.
     private void KeepLogs()
     {

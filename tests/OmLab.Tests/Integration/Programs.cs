@@ -1,0 +1,82 @@
+using System.Globalization;
+using System.Text;
+
+namespace OpenMosix.Lab.Tests.Integration;
+
+/// <summary>
+/// A real program that reads its work from stdin. The test hands out one portion after the other while it moves the program, so that it is at
+/// work or waiting for more at every move, however fast the machine; the whole input is the same each time.
+/// </summary>
+/// <param name="Needs">What must be on PATH, besides what every Debian has.</param>
+internal sealed record ProgramCase(string Name, string Needs, string Script, Func<int, string> Portion);
+
+internal static class Programs
+{
+    internal static readonly ProgramCase[] All =
+    [
+        new("python3", "python3", """moved python3 -u table.py""", i => $"portion {i}\n"),
+        new("gzip", "gzip", """cat | (moved gzip -9c) | tee out.gz | gzip -dc | sha256sum""", Text),
+        new("xz", "xz", """cat | (moved xz -2c) | xz -dc | sha256sum""", i => Text(i)[..40000]),
+        new("sqlite3", "sqlite3", """moved sqlite3 -batch data.sqlite; rm -f data.sqlite-journal; sqlite3 data.sqlite .dump > dump; rm data.sqlite""", Sql),
+        new("perl", "perl", """
+            moved perl -ne 'BEGIN { $| = 1; $total = 0 } chomp; my %seen; $seen{$_}++ for split / /; $total += keys %seen;
+            $x = 0; $x = ($x * 31 + $_) % 1000003 for 1 .. 150000; print "$.: ", scalar(keys %seen), " $x\n"; END { print "total $total\n"; $? = 9 }'
+            """, i => Text(i).ReplaceLineEndings(" ")[..5000] + "\n"),
+        new("bc", "bc", """moved bc -q""", i => $"scale={60 + (i * 7)}\n4*a(1/{i + 1})\nl({i + 2})\nscale=0\n{i + 3}^{200 + i}%1000000007\n"),
+        new("awk", "awk", """
+            moved awk '{ for (i = 1; i <= NF; i++) count[$i]++; x = 0; for (i = 0; i < 150000; i++) x = (x * 17 + i) % 65521; print NR, NF, x > "lines" }
+            END { for (word in count) total += count[word]; print "words", total; exit 4 }'
+            """, i => Text(i).ReplaceLineEndings(" ")[..3000] + "\n"),
+    ];
+
+    /// <summary>Beside the script, for python: computes, writes files, and imports what it had not loaded before.</summary>
+    internal const string Table = """
+        import sys
+        names = ["json", "decimal", "fractions", "statistics", "difflib", "textwrap", "calendar", "colorsys", "bisect", "heapq",
+                 "html.parser", "configparser", "csv", "email.message", "zipfile", "tarfile", "sqlite3", "hashlib", "xml.dom.minidom", "uuid"]
+        table, total = {}, 0
+        out = open("results", "w")
+        for number, line in enumerate(sys.stdin):
+            value = number + 1
+            for step in range(60000):
+                value = (value * 6364136223846793005 + 1442695040888963407) % (1 << 64)
+                if step % 64 == 0:
+                    table[value % 100003] = (value >> 40, line)
+            total = (total * 31 + value) % 1000000007
+            if number % 2 == 0:
+                module = __import__(names[number // 2 % len(names)])
+                out.write(f"{number} {module.__name__} {len(table)}\n")
+                out.flush()
+            print(number, value, total, flush=True)
+        out.write("%d\n" % sum(key * (row[0] % 997) for key, row in sorted(table.items())))
+        out.close()
+        sys.exit(total % 100 + 3)
+        """;
+
+    // Words that compress, but not to nothing.
+    private static string Text(int portion)
+    {
+        var text = new StringBuilder();
+        var state = (ulong)portion + 1;
+        while (text.Length < 120_000)
+        {
+            state = (state * 6364136223846793005) + 1442695040888963407;
+            text.Append(CultureInfo.InvariantCulture, $"word{(state >> 33) % 5000} ").Append((state >> 60) == 0 ? "\n" : "");
+        }
+
+        return text.ToString();
+    }
+
+    // With all portions, a thousand transactions: each its own, with fsync and locks.
+    private static string Sql(int portion)
+    {
+        var sql = new StringBuilder(portion == 0 ? "create table t(id integer primary key, a text, b integer);\n" : "");
+        for (var i = 0; i < 25; i++)
+        {
+            var id = (portion * 25) + i;
+            sql.Append(CultureInfo.InvariantCulture, $"begin; insert into t values({id}, 'row {id * 7919 % 1000}', {id}); update t set b = b + 1 where id % 7 = {id % 7}; commit;\n");
+        }
+
+        return sql.Append(CultureInfo.InvariantCulture, $"select count(*), sum(b) from t;\n").ToString();
+    }
+}

@@ -1,0 +1,30 @@
+using OpenMosix.Lab.Tests.Running;
+using OpenMosix.Lab.Tests.Workloads;
+
+namespace OpenMosix.Lab.Tests.Integration;
+
+/// <summary>Each workload while it is moved to and fro among three nodes: it checks itself, and says the same as natively.</summary>
+[Collection(ClusterCollection.Name)]
+public sealed class WorkloadTests(ClusterLab lab)
+{
+    private const int Moves = 6;
+
+    public static TheoryData<string> All() => NativeTests.All();
+
+    [Theory]
+    [MemberData(nameof(All))]
+    public async Task Workload_MovedToAndFro_SaysTheSameAsNatively(string name)
+    {
+        lab.Need();
+        using var native = RunningProgram.Start(Workload.Path(name), ["1"]);
+        var expected = (await native.EndAsync()).Succeeded();
+
+        using var job = Job.Start(lab, $"moved $WORKLOADS/{name} eof");
+        var mover = new Mover(lab, await job.NextPidAsync(), name.GetHashCode(StringComparison.Ordinal));
+        await mover.MoveAsync(Moves);
+        var ended = mover.Ended;
+        var result = await job.EndAsync();
+        Assert.True(result.Outcome.Status == 0 && result.Outcome.Output == expected.Output, $"{result.Outcome}\n{mover.History}");
+        Assert.True(!ended && mover.Moves == Moves, $"moved {mover.Moves} of {Moves} times\n{mover.History}");
+    }
+}
