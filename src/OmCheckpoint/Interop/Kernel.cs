@@ -23,11 +23,14 @@ internal static unsafe partial class Kernel
     [LibraryImport("libc", EntryPoint = "ioctl", SetLastError = true)]
     private static partial int IoctlRaw(SafeFileHandle file, nuint request, void* argument);
 
-    [LibraryImport("libc", EntryPoint = "fstat", SetLastError = true)]
-    private static partial int FStat(SafeFileHandle file, FileStatus* status);
-
     [LibraryImport("libc", EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int OpenRaw(string path, int flags, int mode);
+
+    [LibraryImport("libc", EntryPoint = "stat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int Stat(string path, FileStatus* status);
+
+    [LibraryImport("libc", EntryPoint = "pread64", SetLastError = true)]
+    private static partial nint PRead(SafeFileHandle file, byte* buffer, nuint bytes, long offset);
 
     /// <summary>struct stat of x86-64.</summary>
     [StructLayout(LayoutKind.Sequential)]
@@ -41,6 +44,8 @@ internal static unsafe partial class Kernel
         public long Reserved0, Reserved1, Reserved2;
 
         public readonly bool IsRegular => (Mode & 0xf000) == 0x8000;
+
+        public readonly long ModifiedNs => (ModifySeconds * 1_000_000_000) + ModifyNanoseconds;
     }
 
     private static nint Result(nint result) => result < 0 ? -Marshal.GetLastPInvokeError() : result;
@@ -92,12 +97,13 @@ internal static unsafe partial class Kernel
         return result < 0 ? -Marshal.GetLastPInvokeError() : result;
     }
 
+    /// <summary>Of what the path leads to, through the links of /proc too. Nothing is opened.</summary>
     /// <returns>0 or errno.</returns>
-    public static int Status(SafeFileHandle file, out FileStatus status)
+    public static int Status(string path, out FileStatus status)
     {
         fixed (FileStatus* pointer = &status)
         {
-            return FStat(file, pointer) < 0 ? Marshal.GetLastPInvokeError() : 0;
+            return Stat(path, pointer) < 0 ? Marshal.GetLastPInvokeError() : 0;
         }
     }
 
@@ -110,5 +116,25 @@ internal static unsafe partial class Kernel
         var descriptor = OpenRaw(path, O_CLOEXEC | O_NONBLOCK, 0);
         handle = descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
         return descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
+    }
+
+    /// <returns>0 when all was read, or errno (EIO: there is no more).</returns>
+    public static int ReadAt(SafeFileHandle file, Span<byte> destination, long offset)
+    {
+        fixed (byte* pointer = destination)
+        {
+            for (var done = 0; done < destination.Length;)
+            {
+                var result = PRead(file, pointer + done, (nuint)(destination.Length - done), offset + done);
+                if (result <= 0)
+                {
+                    return result == 0 ? Errno.EIO : Marshal.GetLastPInvokeError();
+                }
+
+                done += (int)result;
+            }
+        }
+
+        return 0;
     }
 }

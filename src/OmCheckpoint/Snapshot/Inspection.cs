@@ -1,3 +1,6 @@
+using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Checkpoint.Snapshot;
@@ -5,6 +8,32 @@ namespace OpenMosix.Checkpoint.Snapshot;
 /// <summary>Whether a process could move, as far as that is seen without stopping it.</summary>
 public static class Inspection
 {
-    /// <returns>null: nothing speaks against it.</returns>
-    public static Refusal? Inspect(int pid) => throw new NotImplementedException();
+    /// <returns>null: nothing speaks against it (or it is gone, which a freeze will say).</returns>
+    public static Refusal? Inspect(int pid)
+    {
+        var status = ProcessStatus.Read(pid);
+        if (status is null)
+        {
+            return null;
+        }
+
+        if (ProcessRules.Check(pid, status) is { } refusal)
+        {
+            return refusal;
+        }
+
+        if (status.TracerPid != 0)
+        {
+            return Refusals.Traced(status.TracerPid);
+        }
+
+        try
+        {
+            return MemoryMap.ReadWithFlags(pid).Select(MappingRules.Check).FirstOrDefault(found => found is not null);
+        }
+        catch (TraceeException)
+        {
+            return null;
+        }
+    }
 }
