@@ -1,3 +1,4 @@
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
@@ -101,6 +102,6 @@ internal static class MappingRules
 
     /// <summary>Files that are memory: read-only here, but somebody writes them.</summary>
     private static bool IsMemoryFile(string name) => name.StartsWith("/dev/shm/", StringComparison.Ordinal)
-        || (name.StartsWith("/memfd:", StringComparison.Ordinal) && !FileIdentity.IsOurs(name))
+        || (name.StartsWith("/memfd:", StringComparison.Ordinal) && !RemoteFileName.TryDecode(name, out _))
         || name.StartsWith("/dev/zero", StringComparison.Ordinal);
 }
