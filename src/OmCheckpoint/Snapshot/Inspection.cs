@@ -2,6 +2,7 @@ using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
+using ProcessStatus = OpenMosix.Checkpoint.Proc.ProcessStatus;
 
 namespace OpenMosix.Checkpoint.Snapshot;
 

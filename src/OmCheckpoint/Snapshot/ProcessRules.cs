@@ -3,6 +3,7 @@ using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
+using ProcessStatus = OpenMosix.Checkpoint.Proc.ProcessStatus;
 
 namespace OpenMosix.Checkpoint.Snapshot;
 

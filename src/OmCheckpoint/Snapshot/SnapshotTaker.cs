@@ -1,10 +1,71 @@
+using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.Image;
 using OpenMosix.Protocol.V1;
+using ProcessStatus = OpenMosix.Checkpoint.Proc.ProcessStatus;
 
 namespace OpenMosix.Checkpoint.Snapshot;
 
+/// <summary>
+/// Describes a frozen process completely, without its pages. On the tracer's thread. Changes nothing but that the agent is there afterwards, at
+/// the place the image names, until Thaw takes it out.
+/// </summary>
 internal static class SnapshotTaker
 {
-    public static Outcome<ProcessImage> Take(FrozenThread frozen, SnapshotOptions options) => throw new NotImplementedException();
+    public static Outcome<ProcessImage> Take(FrozenThread frozen, SnapshotOptions options)
+    {
+        var pid = frozen.Tracee.Pid;
+        var status = ProcessStatus.Read(pid) ?? throw new TraceeException($"process {pid} is gone", Errno.ESRCH);
+        if (!options.Remote && ProcessRules.Check(pid, status) is { } refusal)
+        {
+            return Failures.Refused(Stage.Snapshot, refusal);
+        }
+
+        // With the agent in, so that its own areas are known for what they are.
+        var agent = frozen.Agent();
+        VdsoStep.Out(frozen.Tracee, MemoryMap.Read(pid));
+        var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Value, agent.Area.Value + AgentAbi.AreaBytes)).ToList();
+        if (areas.Select(MappingRules.Check).FirstOrDefault(found => found is not null) is { } mappingRefusal)
+        {
+            return Failures.Refused(Stage.Snapshot, mappingRefusal);
+        }
+
+        var image = new ProcessImage
+        {
+            Version = ImageFormat.Version,
+            Node = options.Node,
+            KernelRelease = ReadLine("/proc/sys/kernel/osrelease"),
+            Name = ReadLine($"/proc/{pid}/comm"),
+            Pid = options.HomePid != 0 ? options.HomePid : pid,
+            Cpu = new Protocol.V1.Cpu { Vendor = CpuFeatures.Vendor, Features = Google.Protobuf.ByteString.CopyFrom(CpuFeatures.Read()) },
+            Clocks = ClockReader.Read(),
+            AgentArea = agent.Area.Value,
+            Personality = Convert.ToUInt32(ReadLine($"/proc/{pid}/personality"), 16),
+            ResidentBytes = status.ResidentBytes,
+            HomeHostname = options.HomeHostname.Length > 0 ? options.HomeHostname : ReadLine("/proc/sys/kernel/hostname"),
+            Stopped = frozen.GroupStopped,
+        };
+        image.Cpu.Components.AddRange(XsaveLayout.Components);
+        image.Cpu.Xfeatures = XsaveLayout.Components.Aggregate(3UL, (bits, component) => bits | (1UL << (int)component.Number));
+        MappingSnapshot.Take(frozen.Tracee, areas, image);
+        ThreadSnapshot.Take(frozen, agent, image);
+        image.Memory = MemorySnapshot.Take(pid, agent);
+        return image;
+    }
+
+    private static string ReadLine(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).TrimEnd('\n');
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new TraceeException($"reading {path}: {exception.Message}", Errno.ESRCH);
+        }
+    }
 }

@@ -16,6 +16,10 @@ internal static class Guard
         {
             return Failures.Broken(stage, exception.Message, Errno.ESRCH);
         }
+        catch (RefusedException exception)
+        {
+            return Failures.Refused(stage, exception.Refusal);
+        }
         catch (TraceeException exception)
         {
             return Failures.Broken(stage, exception.Message, exception.Error);

@@ -1,0 +1,52 @@
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Snapshot;
+
+namespace OpenMosix.Checkpoint.Tests.Snapshot;
+
+public sealed class RefusalTests
+{
+    [RootTheory]
+    [InlineData("threads")]
+    [InlineData("shared-memory")]
+    [InlineData("sysv-shared-memory")]
+    [InlineData("seccomp-filter")]
+    [InlineData("aio")]
+    [InlineData("io-uring")]
+    [InlineData("userfaultfd")]
+    [InlineData("perf-events")]
+    [InlineData("shared-address-space")]
+    [InlineData("device-mapping")]
+    [InlineData("sealed-memory")]
+    public void InspectAndSnapshot_OfWhatCannotMove_RefuseByThatName(string kind)
+    {
+        using var guest = Guest.Start("refused", kind);
+        Assert.SkipWhen(guest.ReadLine() == "cannot", $"this kernel does not offer {kind}");
+
+        var seen = Inspection.Inspect(guest.Pid);
+        Assert.Equal(kind, seen?.Name);
+        Assert.NotEmpty(seen!.Object);
+        Assert.NotEmpty(seen.Advice);
+
+        var frozen = FrozenProcess.Freeze(guest.Pid);
+        var refusal = frozen.Failure?.Refusal;
+        if (frozen.Ok)
+        {
+            using (frozen.Value)
+            {
+                refusal = frozen.Value.Snapshot().Failure?.Refusal;
+            }
+        }
+
+        Assert.Equal(kind, refusal?.Name);
+        guest.Send("x");
+        Assert.True(guest.End().Status.IsExited);
+    }
+
+    [RootFact]
+    public void Inspect_OfAPlainProcess_FindsNothing()
+    {
+        using var guest = Guest.Start("waits", "read-forever");
+        guest.Expect("ready");
+        Assert.Null(Inspection.Inspect(guest.Pid));
+    }
+}

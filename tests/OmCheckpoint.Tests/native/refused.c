@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Does one thing that keeps a process at home, says so, and waits.
+ */
+#define _GNU_SOURCE
+#include <linux/aio_abi.h>
+#include <linux/if_packet.h>
+#include <linux/perf_event.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/shm.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+static pid_t shares; /* a process with our memory: ended with us */
+
+static void *other_thread(void *argument)
+{
+	for (;;)
+		pause();
+	return argument;
+}
+
+static int other_process(void *argument)
+{
+	other_thread(argument);
+	return 0;
+}
+
+static long refuse(const char *kind)
+{
+	if (!strcmp(kind, "threads")) {
+		pthread_t thread;
+
+		return pthread_create(&thread, NULL, other_thread, NULL);
+	}
+	if (!strcmp(kind, "shared-memory"))
+		return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
+	if (!strcmp(kind, "sysv-shared-memory")) {
+		int id = shmget(IPC_PRIVATE, 4096, 0600);
+		void *address = shmat(id, NULL, 0);
+
+		shmctl(id, IPC_RMID, NULL);
+		return address == (void *)-1;
+	}
+	if (!strcmp(kind, "seccomp-filter"))
+		return prctl(PR_SET_SECCOMP, SECCOMP_MODE_STRICT);
+	if (!strcmp(kind, "aio")) {
+		aio_context_t context = 0;
+
+		return syscall(SYS_io_setup, 8, &context);
+	}
+	if (!strcmp(kind, "io-uring")) {
+		char parameters[120] = {0};
+
+		return syscall(SYS_io_uring_setup, 4, parameters) < 0;
+	}
+	if (!strcmp(kind, "userfaultfd"))
+		return syscall(SYS_userfaultfd, 1) < 0;
+	if (!strcmp(kind, "perf-events")) {
+		struct perf_event_attr attributes = {.type = PERF_TYPE_SOFTWARE, .size = sizeof(attributes)};
+
+		return syscall(SYS_perf_event_open, &attributes, 0, -1, -1, 0) < 0;
+	}
+	if (!strcmp(kind, "shared-address-space")) {
+		static char stack[65536];
+
+		shares = clone(other_process, stack + sizeof(stack), CLONE_VM | SIGCHLD, NULL);
+		return shares < 0;
+	}
+	if (!strcmp(kind, "device-mapping")) {
+		struct tpacket_req ring = {.tp_block_size = 4096, .tp_block_nr = 1, .tp_frame_size = 2048, .tp_frame_nr = 2};
+		int packets = socket(AF_PACKET, SOCK_RAW, 0);
+
+		if (setsockopt(packets, SOL_PACKET, PACKET_RX_RING, &ring, sizeof(ring)))
+			return 1;
+		return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, packets, 0) == MAP_FAILED;
+	}
+	if (!strcmp(kind, "sealed-memory"))
+		return syscall(462, mmap(NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), 4096, 0);
+	return 1;
+}
+
+int main(int argc, char **argv)
+{
+	char byte;
+	long error = argc == 2 ? refuse(argv[1]) : 1;
+
+	(void)!write(1, error ? "cannot\n" : "ready\n", error ? 7 : 6);
+	(void)!read(0, &byte, 1);
+	if (shares)
+		kill(shares, SIGKILL);
+	syscall(argc == 2 && !strcmp(argv[1], "seccomp-filter") ? SYS_exit : SYS_exit_group, 0); /* strict allows no other */
+}
