@@ -36,12 +36,23 @@ static void fail(const char *what)
 }
 
 /* false: it has ended. */
-static bool wait_stop(struct world *w)
+static bool wait_stop(struct world *w, int *status)
+{
+	if (waitpid(w->body, status, __WALL) != w->body)
+		fail("waitpid");
+	return WIFSTOPPED(*status);
+}
+
+/* A signal queued before may be on its way to its handler just now: it goes on, or it would be lost with the detach. */
+static bool wait_interrupted(struct world *w)
 {
 	int status;
-	if (waitpid(w->body, &status, __WALL) != w->body)
-		fail("waitpid");
-	return WIFSTOPPED(status);
+	while (wait_stop(w, &status)) {
+		if (status >> 16 == PTRACE_EVENT_STOP)
+			return true;
+		ptrace(PTRACE_CONT, w->body, 0, WSTOPSIG(status));
+	}
+	return false;
 }
 
 static bool queue_in_body(struct world *w, const struct om_signal *signal)
@@ -70,7 +81,8 @@ static bool queue_in_body(struct world *w, const struct om_signal *signal)
 	regs.orig_rax = (unsigned long long)-1;
 	if (ptrace(PTRACE_SETREGS, w->body, 0, &regs) || ptrace(PTRACE_CONT, w->body, 0, 0))
 		fail("batch");
-	if (!wait_stop(w))
+	int status;
+	if (!wait_stop(w, &status))
 		return false;
 	if (ptrace(PTRACE_SETREGS, w->body, 0, &saved) || ptrace(PTRACE_SETSIGMASK, w->body, 8, &mask))
 		fail("registers back");
@@ -89,7 +101,7 @@ static bool deliver(struct world *w, const struct om_signal *signal)
 	while (om_remote_quiesce(w->remote) == -ENOTCONN)
 		if (om_remote_start(w->remote, 10000))
 			fail("link");
-	bool alive = wait_stop(w) && queue_in_body(w, signal);
+	bool alive = wait_interrupted(w) && queue_in_body(w, signal);
 	om_remote_resume(w->remote);
 	if (alive)
 		ptrace(PTRACE_DETACH, w->body, 0, 0);
