@@ -38,6 +38,7 @@ int main(int argc, char **argv)
 {
 	int passed = 0, failed = 0;
 	setvbuf(stdout, NULL, _IOLBF, 0);
+	dup2(STDOUT_FILENO, STDERR_FILENO); /* one stream, for whoever runs us */
 	signal(SIGPIPE, SIG_IGN);
 	if (argc == 2 && !strcmp(argv[1], "--list")) {
 		for (int i = 0; all[i]; i++)

@@ -11,3 +11,6 @@ $(OUT)/tests/om_engine_test: $(ENGINE_TEST_OBJECTS) $(ENGINE_OBJECTS) $(LIB)/om_
 	$(CC) -pthread $(ENGINE_TEST_OBJECTS) $(ENGINE_OBJECTS) -o $@ -lssl -lcrypto
 
 NATIVE_TESTS += $(OUT)/tests/om_engine_test
+
+.PHONY: engine-tests
+engine-tests: $(OUT)/tests/om_engine_test

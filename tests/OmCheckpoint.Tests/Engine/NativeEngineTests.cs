@@ -1,0 +1,40 @@
+using OpenMosix.Checkpoint.Tracing;
+
+namespace OpenMosix.Checkpoint.Tests.Engine;
+
+/// <summary>
+/// Runs tests/engine one by one: a body under the real filter, a deputy in the real agent, two engines and TLS between them.
+/// What a test found wrong is in its output.
+/// </summary>
+public sealed class NativeEngineTests
+{
+    private static readonly string Program = Path.Combine(Guest.Programs, "..", "om_engine_test");
+
+    public static TheoryData<string> Names =>
+    [
+        "identity", "file_in_pieces", "pipe_blocks", "own_calls", "cost",
+        "read_interrupted", "read_restarted", "blocked_signal_waits", "epoll_interrupted", "storm", "ring_overflows",
+        "default_action_ends_body",
+        "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced",
+        "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
+    ];
+
+    [RootTheory]
+    [MemberData(nameof(Names))]
+    public void Engine_NativeTest_Passes(string name)
+    {
+        using var program = Guest.Start(Program, name);
+        var (output, status) = program.End();
+        TestContext.Current.TestOutputHelper?.WriteLine(output);
+        Assert.Contains($"ok {name}\n", output, StringComparison.Ordinal);
+        Assert.Equal(new WaitStatus(0), status);
+    }
+
+    [Fact]
+    public void Names_AgainstTheProgram_AreAllOfThem()
+    {
+        using var program = Guest.Start(Program, "--list");
+        var (output, _) = program.End();
+        Assert.Equal(output.Split('\n', StringSplitOptions.RemoveEmptyEntries), Names.Select(row => row.Data));
+    }
+}
