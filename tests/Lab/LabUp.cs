@@ -23,6 +23,7 @@ internal static class LabUp
         {
             Name = name,
             Subnet = subnet,
+            Bin = Installation.Bin,
             Bare = bare,
             Cgroups = mounts.Select(mount => LabCgroups.DirectoryIn(mount, name)).ToArray(),
             Unified = mounts.Where(mount => mount.Unified).Select(mount => LabCgroups.DirectoryIn(mount, name)).FirstOrDefault(),

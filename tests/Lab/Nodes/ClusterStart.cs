@@ -10,34 +10,31 @@ internal static class ClusterStart
     {
         var first = lab.Nodes[0];
         NodeProgram.Run(lab, first.Name, "omctl", "init", "--name", lab.Name);
-        foreach (var node in lab.Nodes.Skip(1))
-        {
-            stop.ThrowIfCancellationRequested();
-            var token = NodeProgram.Run(lab, first.Name, "omctl", "token").Trim();
-            NodeProgram.Run(lab, node.Name, "omctl", "join", token, first.Address);
-        }
-
+        var token = NodeProgram.Run(lab, first.Name, "omctl", "token").Trim();
+        stop.ThrowIfCancellationRequested();
+        AtOnce(lab.Nodes.Skip(1).Select(node => node.Name), node => NodeProgram.Run(lab, node, "omctl", "join", token, first.Address));
         AwaitEachOther(lab, lab.Nodes.Select(node => node.Name).ToArray());
     }
 
     /// <summary>Returns when each of these nodes says that all of them are alive.</summary>
-    internal static void AwaitEachOther(LabRecord lab, IReadOnlyCollection<string> names)
+    internal static void AwaitEachOther(LabRecord lab, IReadOnlyCollection<string> names) => AtOnce(names, name =>
     {
-        foreach (var name in names)
+        // The events first, then the state: what changes in between is not missed.
+        using var events = NodeProgram.Start(lab, name, "omctl", "watch", "--json");
+        while (!names.All(Alive(lab, name).Contains))
         {
-            // The events first, then the state: what changes in between is not missed.
-            using var events = NodeProgram.Start(lab, name, "omctl", "watch", "--json");
-            while (!names.All(Alive(lab, name).Contains))
+            if (events.StandardOutput.ReadLine() is null)
             {
-                if (events.StandardOutput.ReadLine() is null)
-                {
-                    throw new LabException($"{name}: omctl watch ended while the nodes were still to meet\n{NodeLogs.Tail(new LabPaths(lab.Name), name)}");
-                }
+                throw new LabException($"{name}: omctl watch ended while the nodes were still to meet\n{NodeLogs.Tail(new LabPaths(lab.Name), name)}");
             }
-
-            NodeProgram.End(events);
         }
-    }
+
+        NodeProgram.End(events);
+    });
+
+    private static void AtOnce(IEnumerable<string> nodes, Action<string> action) =>
+        Task.WhenAll(nodes.Select(node => Task.Factory.StartNew(
+            () => action(node), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default))).GetAwaiter().GetResult();
 
     private static HashSet<string> Alive(LabRecord lab, string node)
     {

@@ -32,7 +32,7 @@ internal static class NodeLauncher
         File.WriteAllLines(Path.Combine(directory, "hosts"),
             ["127.0.0.1\tlocalhost", "::1\tlocalhost ip6-localhost ip6-loopback", .. lab.Nodes.Select(each => $"{each.Address}\t{each.Name}")]);
         LabCgroups.CreateNode(lab, node.Name, node.MemoryBytes);
-        Launch(lab, "node", node.Name, ["--bin", Installation.Bin]);
+        Launch(lab, "node", node.Name, ["--bin", lab.Bin]);
         using var port = ControlSocket.Open(paths, LabPaths.Switch);
         using var init = ControlSocket.Open(paths, node.Name);
         LabNetwork.Connect(port.Pid, init.Pid, node);

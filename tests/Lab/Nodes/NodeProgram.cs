@@ -9,7 +9,7 @@ internal static class NodeProgram
 {
     internal static string[] EnterArguments(LabRecord lab, string node, string tty, string? user, IEnumerable<string> command) =>
     [
-        "--control", new LabPaths(lab.Name).Control(node), "--path", Installation.Bin, "--tty", tty,
+        "--control", new LabPaths(lab.Name).Control(node), "--path", lab.Bin, "--tty", tty,
         .. lab.Cgroups.SelectMany(directory => (string[])["--cgroup", Path.Combine(directory, node, directory == lab.Unified ? "session" : "")]),
         .. user is null ? Array.Empty<string>() : ["--user", user],
         "--", .. command,

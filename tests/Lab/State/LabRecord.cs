@@ -15,6 +15,9 @@ public sealed record LabRecord
     /// <summary>The lab's directory in the cgroup v2 tree, if there is one: processes go into leaves of it.</summary>
     public string? Unified { get; init; }
 
+    /// <summary>Where its daemons and tools are: first on the PATH of its nodes.</summary>
+    public required string Bin { get; init; }
+
     /// <summary>Without daemons: namespaces, network and exec only.</summary>
     public bool Bare { get; init; }
 
