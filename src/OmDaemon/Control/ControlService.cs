@@ -7,7 +7,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Control;
 
 internal sealed class ControlService(
-    IClusterView view, Admission admission, Joining joining, IProcessDirectory processes, IMover mover, IEventFeed feed)
+    IClusterView view, Admission admission, Joining joining, IProcessDirectory processes, IMover mover, IEventFeed feed, TimeProvider time)
 {
     public void Bind(IServiceBinder service) => service
         .AllowAnonymous() // no certificates on a Unix socket: Caller.Of asks for SO_PEERCRED instead
@@ -52,8 +52,15 @@ internal sealed class ControlService(
 
     internal async Task WatchAsync(WatchRequest request, IStreamWriter<WatchEvent> events, ServerCall call)
     {
-        await foreach (WatchEvent happened in feed.FollowAsync(Caller.Of(call), call.CancellationToken).ConfigureAwait(false))
-            await events.WriteAsync(happened, call.CancellationToken).ConfigureAwait(false);
+        IAsyncEnumerator<WatchEvent> follower = feed.FollowAsync(Caller.Of(call), call.CancellationToken).GetAsyncEnumerator(call.CancellationToken);
+        await using (follower.ConfigureAwait(false))
+        {
+            ValueTask<bool> next = follower.MoveNextAsync(); // watches from here on, and the watcher is told so: what it does next is not missed
+            var begin = new WatchEvent { TimeNs = (time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100, Kind = "watching", Text = "what happens from now on" };
+            await events.WriteAsync(begin, call.CancellationToken).ConfigureAwait(false);
+            for (; await next.ConfigureAwait(false); next = follower.MoveNextAsync())
+                await events.WriteAsync(follower.Current, call.CancellationToken).ConfigureAwait(false);
+        }
     }
 
     internal async Task<InitClusterReply> InitAsync(InitClusterRequest request, ServerCall call)

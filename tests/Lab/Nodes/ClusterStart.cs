@@ -19,15 +19,16 @@ internal static class ClusterStart
     /// <summary>Returns when each of these nodes says that all of them are alive.</summary>
     internal static void AwaitEachOther(LabRecord lab, IReadOnlyCollection<string> names) => AtOnce(names, name =>
     {
-        // The events first, then the state: what changes in between is not missed.
+        // The first event says that none after it is missed; then the state, again after each event.
         using var events = NodeProgram.Start(lab, name, "omctl", "watch", "--json");
-        while (!names.All(Alive(lab, name).Contains))
+        do
         {
             if (events.StandardOutput.ReadLine() is null)
             {
                 throw new LabException($"{name}: omctl watch ended while the nodes were still to meet\n{NodeLogs.Tail(new LabPaths(lab.Name), name)}");
             }
         }
+        while (!names.All(Alive(lab, name).Contains));
 
         NodeProgram.End(events);
     });

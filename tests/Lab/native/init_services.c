@@ -129,6 +129,22 @@ static void set_environment(void)
 		setenv("DOTNET_ROOT", config.dotnet_root, 1);
 }
 
+/* NAME=VALUE lines of /etc/openmosix/SERVICE.env, as EnvironmentFile= of a drop-in would take them. */
+static void read_environment_file(const struct service *service)
+{
+	char path[256], line[4096];
+
+	snprintf(path, sizeof(path), "/etc/openmosix/%s.env", service->name);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file)) {
+		line[strcspn(line, "\n")] = 0;
+		if (strchr(line, '='))
+			putenv(strdup(line));
+	}
+	if (file)
+		fclose(file);
+}
+
 static void become(const struct service *service)
 {
 	struct rlimit files;
@@ -151,6 +167,7 @@ static void become(const struct service *service)
 	snprintf(path, sizeof(path), "%s:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", config.bin);
 	setenv("PATH", path, 1);
 	set_environment();
+	read_environment_file(service);
 	pass_stored(service);
 	snprintf(path, sizeof(path), "%s/%s", config.bin, service->name);
 	execl(path, service->name, (char *)NULL);

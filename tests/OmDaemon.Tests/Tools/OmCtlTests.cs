@@ -167,13 +167,10 @@ public sealed class OmCtlTests : IAsyncLifetime
     {
         using Process watch = Tool.Start(_node, "watch", "--json");
         using var published = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        Task<string?> line = watch.StandardOutput.ReadLineAsync(published.Token).AsTask();
-        while (!line.IsCompleted) // nothing tells when the watcher has arrived: published until it has seen one
-        {
-            _node.Service<IEventFeed>().Publish(new WatchEvent { Kind = "moved", Pid = 10, Text = "moved", From = "pc1", To = "pc2", Times = new StageTimes { StallUs = 5 } });
-            await Task.WhenAny(line, Task.Delay(50, published.Token));
-        }
-        JsonElement happened = JsonDocument.Parse((await line)!).RootElement;
+        JsonElement begin = JsonDocument.Parse((await watch.StandardOutput.ReadLineAsync(published.Token))!).RootElement;
+        Assert.Equal("watching", begin.GetProperty("kind").GetString());
+        _node.Service<IEventFeed>().Publish(new WatchEvent { Kind = "moved", Pid = 10, Text = "moved", From = "pc1", To = "pc2", Times = new StageTimes { StallUs = 5 } });
+        JsonElement happened = JsonDocument.Parse((await watch.StandardOutput.ReadLineAsync(published.Token))!).RootElement;
         Assert.Equal(["time", "kind", "pid", "text", "from", "to", "times", "bytes"], happened.EnumerateObject().Select(p => p.Name));
         Process.Start("/bin/kill", ["-INT", $"{watch.Id}"]).Dispose();
         await watch.WaitForExitAsync(published.Token);

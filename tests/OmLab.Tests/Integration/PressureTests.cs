@@ -30,6 +30,7 @@ public sealed class PressureTests(PressureTests.Machine lab) : IClassFixture<Pre
         lab.Need();
         using var elsewhere = RunningProgram.Start("bash", ["-c", Script.Replace("moved ", "", StringComparison.Ordinal)]);
         using var watch = lab.StartIn("pc1", "omctl", "watch", "--json");
+        await watch.WroteAsync("\"watching\"");
         using var job = Job.Start(lab, Script);
         await job.NextPidAsync();
         await watch.WroteAsync("\"moved\"");

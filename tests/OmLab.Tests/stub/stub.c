@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * A stand-in for omwarden, openmosixd and omctl, told apart by name, so that the tests of the lab do not need the product. As a daemon it
- * counts its starts in a memfd that lives in the fd store of its init, prints the count, and says READY. /etc/openmosix/NAME.mode
- * changes what it does: `unready` never says READY, `failing` exits at once. As omctl it finds all nodes alive, and else prints its arguments.
+ * A stand-in for omwarden, openmosixd and omctl, told apart by name, so that the tests of the lab do not need the
+ * product. As a daemon it counts its starts in a memfd that lives in the fd store of its init, prints the count, and
+ * says READY. /etc/openmosix/NAME.mode changes what it does: `unready` never says READY, `failing` exits at once. As
+ * omctl it finds all nodes alive, and else prints its arguments.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -18,13 +19,14 @@
 
 static void notify(const char *message, int fd)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct sockaddr_un address = {.sun_family = AF_UNIX};
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = { .header = { CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS } };
-	struct iovec text = { (void *)message, strlen(message) };
-	struct msghdr packet = { .msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &text, .msg_iovlen = 1 };
+	} control = {.header = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
+	struct iovec text = {(void *)message, strlen(message)};
+	struct msghdr packet = {
+		.msg_name = &address, .msg_namelen = sizeof(address), .msg_iov = &text, .msg_iovlen = 1};
 	int socket_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 
 	strncpy(address.sun_path, getenv("NOTIFY_SOCKET"), sizeof(address.sun_path) - 1);
@@ -97,8 +99,10 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	if (!strcmp(name, "omctl") && argc > 1 && !strcmp(argv[1], "nodes"))
 		return print_nodes();
-	if (!strcmp(name, "omctl") && argc > 1 && !strcmp(argv[1], "watch"))
+	if (!strcmp(name, "omctl") && argc > 1 && !strcmp(argv[1], "watch")) {
+		puts("{}");
 		return pause();
+	}
 	if (!strcmp(name, "omctl")) {
 		for (int i = 1; i < argc; i++)
 			printf("%s%s", i > 1 ? " " : "", argv[i]);
