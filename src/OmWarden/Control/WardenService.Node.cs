@@ -121,7 +121,8 @@ internal sealed partial class WardenService
         WardenPeer? known = node.Peers.FirstOrDefault(peer => peer.Node == request.Node);
         if (known?.Equals(request) == true)
             return Replies.Done();
-        node.Peers.Remove(known);
+        if (known is not null)
+            node.Peers.Remove(known);
         node.Peers.Add(request.Clone());
         nodeRecord?.Write(node);
         return Replies.Done();

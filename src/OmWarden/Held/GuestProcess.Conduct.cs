@@ -14,7 +14,6 @@ namespace OpenMosix.Warden.Held;
 internal sealed partial class GuestProcess
 {
     private const int ERESTARTNOINTR = 513;
-    private const long SYS_rt_tgsigqueueinfo = 297;
 
     /// <summary>A call that waits for the body to be at home; answered when the body is stopped for it.</summary>
     private StructuralCall? goingHome;
@@ -121,16 +120,11 @@ internal sealed partial class GuestProcess
     // By the thread itself: only so may si_code say that the kernel or a timer sent it (KERNEL.md 31).
     private void MakePending(FrozenProcess body)
     {
+        var arrived = new List<byte[]>();
         while (Signals.TryDequeue(out byte[]? siginfo))
-        {
-            var batch = new Batch();
-            int index = batch.Add(SYS_rt_tgsigqueueinfo, (ulong)image.Pid, (ulong)image.Threads[0].Tid, BitConverter.ToUInt32(siginfo), batch.Data(siginfo));
-            Outcome<BatchResults> done = body.Execute(batch);
-            if (!done.Ok)
-                LogNotDelivered(Key, done.Failure.Message);
-            else if (done.Value[index] < 0)
-                LogNotDelivered(Key, $"errno {-done.Value[index]}");
-        }
+            arrived.Add(siginfo);
+        if (body.QueueSignals(arrived) is { Ok: false } failed)
+            LogNotDelivered(Key, failed.Failure!.Message);
     }
 
     [Microsoft.Extensions.Logging.LoggerMessage(EventId = 320, Level = Microsoft.Extensions.Logging.LogLevel.Warning, Message = "key {Key:x16}: a signal was not delivered: {Why}")]

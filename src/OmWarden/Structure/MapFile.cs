@@ -74,7 +74,9 @@ internal static class MapFile
         ulong fileBytes)
     {
         ulong shown = fileBytes > offset ? Math.Min(length, fileBytes - offset) : 0;
-        var batch = new Batch();
+        if (body.NewBatch() is not { Ok: true } room)
+            return -ENOMEM;
+        Batch batch = room.Value;
         ulong name = batch.Data("om-file\0"u8);
         int made = batch.Add(SYS_memfd_create, name, 1);
         if (body.Execute(batch) is not { Ok: true } created || created.Value[made] < 0)
@@ -125,7 +127,9 @@ internal static class MapFile
 
     private static long One(FrozenProcess body, long number, params ReadOnlySpan<ulong> args)
     {
-        var batch = new Batch();
+        if (body.NewBatch() is not { Ok: true } room)
+            return -ENOMEM;
+        Batch batch = room.Value;
         int index = batch.Add(number, args);
         return body.Execute(batch) is { Ok: true } done ? done.Value[index] : -ENOMEM;
     }

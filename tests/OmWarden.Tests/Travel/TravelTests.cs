@@ -12,6 +12,19 @@ public sealed class TravelTests : IAsyncLifetime
     public async ValueTask InitializeAsync()
     {
         Privileged.OrSkip();
+        try
+        {
+            await StartAsync();
+        }
+        catch
+        {
+            await DisposeAsync(); // nobody else does when this fails
+            throw;
+        }
+    }
+
+    private async Task StartAsync()
+    {
         CancellationToken cancel = TestContext.Current.CancellationToken;
         var certificates = new TestCertificates(root);
         pc1 = await TestNode.StartAsync("pc1", root, certificates, cancel);
