@@ -26,13 +26,9 @@ public static class ManagedTable
                 AppendEntry(text, variant, $"{entry.Name} {variant.Name}");
             }
         }
-        text.Append("    ];\n\n    private static readonly ulong[] FilterInstructions =\n    [\n");
-        foreach (var i in SeccompFilter.Compile(entries))
-        {
-            // struct sock_filter as one little-endian word: code, jt, jf, k.
-            text.Append(CultureInfo.InvariantCulture, $"        0x{(ulong)i.K << 32 | (ulong)i.False << 24 | (ulong)i.True << 16 | i.Code:x16},\n");
-        }
-        return text.Append("    ];\n}\n").ToString();
+        var filter = SeccompFilter.ToBytes(entries).Select(b => b.ToString(CultureInfo.InvariantCulture));
+        return text.Append(CultureInfo.InvariantCulture, $"    ];\n\n    private static readonly byte[] FilterBytes = [{string.Join(',', filter)}];\n}}\n")
+            .ToString();
     }
 
     private static void AppendEntry(StringBuilder text, Entry entry, string name) =>

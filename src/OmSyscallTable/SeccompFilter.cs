@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 
@@ -47,6 +48,21 @@ public static class SeccompFilter
             text.Append(CultureInfo.InvariantCulture, $"\t{{ 0x{i.Code:x2}, {i.True}, {i.False}, 0x{i.K:x8} }},\n");
         }
         return text.Append("};\n").ToString();
+    }
+
+    /// <summary>The program as the kernel takes it: struct sock_filter[], little endian.</summary>
+    public static byte[] ToBytes(IReadOnlyList<Entry> entries)
+    {
+        var program = Compile(entries);
+        var bytes = new byte[program.Count * 8];
+        for (var i = 0; i < program.Count; i++)
+        {
+            BinaryPrimitives.WriteUInt16LittleEndian(bytes.AsSpan(i * 8), program[i].Code);
+            bytes[i * 8 + 2] = program[i].True;
+            bytes[i * 8 + 3] = program[i].False;
+            BinaryPrimitives.WriteUInt32LittleEndian(bytes.AsSpan(i * 8 + 4), program[i].K);
+        }
+        return bytes;
     }
 
     private static uint Action(Entry entry) => entry.Side == Side.Local ? Allow : UserNotify;

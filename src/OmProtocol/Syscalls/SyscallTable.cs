@@ -9,7 +9,7 @@ public static partial class SyscallTable
     public static IReadOnlyList<SyscallEntry> All => Entries;
 
     /// <summary>The seccomp filter of a remote: struct sock_filter[].</summary>
-    public static ReadOnlyMemory<byte> SeccompFilter { get; } = System.Runtime.InteropServices.MemoryMarshal.AsBytes<ulong>(FilterInstructions).ToArray();
+    public static ReadOnlyMemory<byte> SeccompFilter => FilterBytes;
 
     /// <summary>The entry of a call; null when the table does not know the number.</summary>
     public static SyscallEntry? Find(long number) => ByNumber.GetValueOrDefault(number);

@@ -2,7 +2,6 @@
 #include "om_body.h"
 #include <errno.h>
 #include <stdbool.h>
-#include <string.h>
 
 /* How much of [address, address + bytes) comes before the agent area. */
 static size_t outside(const struct om_body *body, uint64_t address, size_t bytes)
@@ -15,24 +14,12 @@ static size_t outside(const struct om_body *body, uint64_t address, size_t bytes
 static ssize_t move(const struct om_body *body, const struct iovec *local, const struct iovec *remote, size_t count,
 		    bool write)
 {
-	ssize_t done;
-
-	if (body->pid != 0) {
-		done = write ? process_vm_writev(body->pid, local, count, remote, count, 0)
+	ssize_t done = write ? process_vm_writev(body->pid, local, count, remote, count, 0)
 			     : process_vm_readv(body->pid, local, count, remote, count, 0);
-		if (done >= 0)
-			return done;
-		return errno == EFAULT ? 0 : -errno;
-	}
-	done = 0;
-	for (size_t i = 0; i < count; i++) {
-		if (write)
-			memcpy(remote[i].iov_base, local[i].iov_base, local[i].iov_len);
-		else
-			memcpy(local[i].iov_base, remote[i].iov_base, local[i].iov_len);
-		done += (ssize_t)local[i].iov_len;
-	}
-	return done;
+
+	if (done >= 0)
+		return done;
+	return errno == EFAULT ? 0 : -errno;
 }
 
 /* The kernel checks the whole vector before it moves anything: one address out of range fails all. So each vector is

@@ -13,7 +13,7 @@
 #include <sys/uio.h>
 
 struct om_body {
-	int32_t pid; /* 0: this process itself */
+	int32_t pid;
 	uint64_t area, area_end;
 };
 

@@ -2,6 +2,7 @@
 #include "om_marshal_private.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 int om_marshal_open(struct om_marshal *m, int32_t pid, uint64_t area, uint64_t area_bytes)
 {
@@ -19,7 +20,6 @@ int om_marshal_open(struct om_marshal *m, int32_t pid, uint64_t area, uint64_t a
 	m->pid = pid;
 	m->area = area;
 	m->area_end = area + area_bytes;
-	m->priv->body = (struct om_body){pid, m->area, m->area_end};
 	return 0;
 }
 
@@ -37,6 +37,11 @@ int om_marshal_begin(struct om_marshal *m, int64_t number, const uint64_t args[6
 	struct om_marshal_private *p = m->priv;
 	int error;
 
+	/* Our own memory is read the same way: an address that is wrong is then an error and no crash. */
+	if (m->pid == 0)
+		p->body = (struct om_body){.pid = getpid()};
+	else
+		p->body = (struct om_body){m->pid, m->area, m->area_end};
 	m->number = number;
 	memcpy(m->args, args, sizeof(m->args));
 	m->syscall = om_syscall_of(number, args);

@@ -221,7 +221,7 @@ static int stage_string(struct om_marshal *m, uint32_t i)
 	return 0;
 }
 
-static int stage_mask(struct om_marshal *m, uint32_t i, uint64_t address, uint64_t bytes, uint64_t *sent)
+static int stage_mask(struct om_marshal *m, uint64_t address, uint64_t bytes, uint64_t *sent)
 {
 	uint64_t mask;
 	ssize_t got;
@@ -255,7 +255,7 @@ static int stage_mask6(struct om_marshal *m, uint32_t i)
 		p->sent[i] = OM_BAD_ADDRESS;
 		return got < 0 ? (int)got : 0;
 	}
-	error = stage_mask(m, i, pair[0], pair[1], &pair[0]);
+	error = stage_mask(m, pair[0], pair[1], &pair[0]);
 	segment =
 		om_stage_segment(p, OM_SEGMENT_IN, sizeof(pair), OM_PATCH_ARGUMENT, 0, i, m->args[i], OM_ROLE_INNER, i);
 	if (segment >= 0)
@@ -331,7 +331,7 @@ static int stage_argument(struct om_marshal *m, uint32_t i)
 		return om_mmsg_stage(m, i);
 	case OM_ARGUMENT_SIGMASK:
 		om_argument_count(argument, m->args, &count);
-		return stage_mask(m, i, m->args[i], count, &p->sent[i]);
+		return stage_mask(m, m->args[i], count, &p->sent[i]);
 	case OM_ARGUMENT_SIGMASK6:
 		return stage_mask6(m, i);
 	case OM_ARGUMENT_REFERENCE:

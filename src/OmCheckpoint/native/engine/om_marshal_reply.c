@@ -55,8 +55,7 @@ static void add_message(struct writes *w, uint64_t address, const uint8_t *heade
 	add(w, address + OM_MSG_FLAGS, header + OM_MSG_FLAGS, 4);
 }
 
-static int add_messages(struct writes *w, const struct om_marshal *m, uint32_t s, const uint8_t *data, uint32_t bytes,
-			uint64_t *written)
+static int add_messages(struct writes *w, uint32_t s, const uint8_t *data, uint32_t bytes, uint64_t *written)
 {
 	uint64_t address = w->p->segments[s].remote_address;
 	const struct om_argument *argument = &w->p->arguments[w->p->argument[s]];
@@ -135,7 +134,7 @@ int om_reply_write(struct om_marshal *m, const uint8_t *message, size_t bytes)
 			if ((p->role[s] == OM_ROLE_DATA) == (pass == 0)) {
 				switch (p->role[s]) {
 				case OM_ROLE_MSG:
-					error = add_messages(&w, m, s, at, part->bytes, &others);
+					error = add_messages(&w, s, at, part->bytes, &others);
 					break;
 				case OM_ROLE_REFERENCE: {
 					const struct om_reference *reference =

@@ -11,7 +11,8 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 
-#define OM_TRANSFER_MAX 0x7ffff000ull /* MAX_RW_COUNT */
+#define OM_END_OF_USER  0x7ffffffff000ull /* TASK_SIZE_MAX */
+#define OM_TRANSFER_MAX 0x7ffff000ull     /* MAX_RW_COUNT */
 
 static bool is_in(const struct om_marshal *m)
 {
@@ -74,7 +75,9 @@ int om_transfer_open(struct om_marshal *m)
 		om_argument_count(argument, m->args, &count);
 		p->spans[0] = (struct om_span){m->args[p->transfer], count};
 		p->span_count = 1;
-		p->spans_bad = count > INT64_MAX;
+		/* access_ok() of the whole; a socket looks at no more than MAX_RW_COUNT of it. */
+		if (m->syscall->socket_argument == OM_NO_ARGUMENT || count > INT64_MAX)
+			p->spans_bad = count > OM_END_OF_USER || m->args[p->transfer] > OM_END_OF_USER - count;
 		p->total = count > OM_TRANSFER_MAX ? OM_TRANSFER_MAX : count;
 		break;
 	case OM_ARGUMENT_IOV:
@@ -307,21 +310,23 @@ int om_transfer_question(struct om_marshal *m)
 {
 	struct om_marshal_private *p = m->priv;
 	bool in = is_in(m), file = m->syscall->socket_argument == OM_NO_ARGUMENT, large = p->total > OM_CALL_DATA_MAX;
+	bool socket = !file;
 
 	if ((!large && !(in && p->shrunk)) || p->spans_bad)
 		return 0;
 	if (file && p->file_mode == 0)
 		return ask(m, OM_QUESTION_FILE);
-	if (p->socket_type == 0 && (file ? in && S_ISSOCK(p->file_mode) : in || (message_flags(m) & MSG_WAITALL)))
+	if (file)
+		socket = S_ISSOCK(p->file_mode);
+	if (large && socket && p->socket_type == 0 && (in || (message_flags(m) & MSG_WAITALL)))
 		return ask(m, OM_QUESTION_SOCKET);
-	/* A message is sent whole or not at all. */
-	if (in && p->socket_type != 0 && p->socket_type != SOCK_STREAM) {
-		if (large) {
-			m->result = -EMSGSIZE;
-			return OM_MARSHAL_DONE;
-		}
-		p->spans_bad = true;
+	/* A message is sent whole or not at all, and a stream takes nothing of a buffer of which a part is missing. */
+	if (large && in && p->socket_type != 0 && p->socket_type != SOCK_STREAM) {
+		m->result = -EMSGSIZE;
+		return OM_MARSHAL_DONE;
 	}
+	if (in && p->shrunk && socket)
+		return om_transfer_shrink(m, 0) == OM_MARSHAL_DONE ? OM_MARSHAL_DONE : 0;
 	return 0;
 }
 
