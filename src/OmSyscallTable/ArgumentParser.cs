@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text.RegularExpressions;
 
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>Reads the column of arguments. A size that names another argument takes its width from that one's type.</summary>
 public static partial class ArgumentParser

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>SyscallTable.g.cs: the entries behind OpenMosix.Protocol.Syscalls.SyscallTable.</summary>
 public static class ManagedTable

@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>SYSCALLS.md: the table for people.</summary>
 public static class MarkdownPage

@@ -1,4 +1,4 @@
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>Where a call is executed. The order is that of <c>enum om_side</c> in om_syscalls.h.</summary>
 public enum Side

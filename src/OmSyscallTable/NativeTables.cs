@@ -1,7 +1,7 @@
 using System.Globalization;
 using System.Text;
 
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>om_syscalls.inc: the arrays behind om_syscalls.h.</summary>
 public static class NativeTables

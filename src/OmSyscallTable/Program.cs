@@ -1,6 +1,6 @@
 // omsyscalls TABLE OUTPUT-DIRECTORY: writes everything that is generated from the system-call table. A file is replaced whole, and only
 // when it changes, so that a build in progress never reads half of one and nothing is compiled again without need.
-using OpenMosix.SyscallTable;
+using OpenMosix.Tables;
 
 if (args.Length != 2)
 {

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Globalization;
 using System.Text;
 
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>One instruction of classic BPF.</summary>
 public readonly record struct FilterInstruction(ushort Code, byte True, byte False, uint K);

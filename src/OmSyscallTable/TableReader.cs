@@ -1,6 +1,6 @@
 using System.Globalization;
 
-namespace OpenMosix.SyscallTable;
+namespace OpenMosix.Tables;
 
 /// <summary>Reads syscalls.tbl (its head says how a line reads) and what it includes. Any mistake is a <see cref="TableException"/>.</summary>
 public static class TableReader

@@ -1,6 +1,6 @@
 using System.Globalization;
 using OpenMosix.Protocol.Syscalls;
-using OpenMosix.SyscallTable;
+using OpenMosix.Tables;
 
 namespace OpenMosix.Protocol.Tests;
 
