@@ -66,7 +66,7 @@ public sealed class SyscallTableTests
 
     [Fact]
     public void Filter_OfTheTable_IsWhatTheProgramsCarry() =>
-        Assert.Equal(SeccompFilter.ToBytes(Table), SyscallTable.Filter.ToArray());
+        Assert.Equal(SeccompFilter.ToBytes(Table), SyscallTable.SeccompFilter.ToArray());
 
     [Theory]
     [InlineData("0 read", "a line is")]
