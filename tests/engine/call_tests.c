@@ -26,7 +26,7 @@ static uint64_t now_ns(void)
 	return (uint64_t)t.tv_sec * 1000000000u + (uint64_t)t.tv_nsec;
 }
 
-/* ---- identity ---------------------------------------------------------------------------------------------------- */
+/* ---- identity -------------------------------------------------------------------------------------------- */
 
 static void identity_body(struct shared *s)
 {
@@ -52,7 +52,7 @@ static bool identity(const char *dir)
 	return world_close(w) && good;
 }
 
-/* ---- a file, in pieces ------------------------------------------------------------------------------------------- */
+/* ---- a file, in pieces ----------------------------------------------------------------------------------- */
 
 #define BIG (3u * 1024 * 1024 + 12345)
 static uint8_t big[BIG];
@@ -87,7 +87,7 @@ static bool file_in_pieces(const char *dir)
 	return good;
 }
 
-/* ---- a pipe that blocks ------------------------------------------------------------------------------------------ */
+/* ---- a pipe that blocks ---------------------------------------------------------------------------------- */
 
 static void pipe_body(struct shared *s)
 {

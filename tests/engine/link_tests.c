@@ -77,8 +77,7 @@ static bool cut_link_executes_once(const char *dir)
 	return good && records_in_order();
 }
 
-/* ---- engines opened again over the same state
- * ------------------------------------------------------------------------ */
+/* ---- engines opened again over the same state ------------------------------------------------------------ */
 
 static bool home_opened_again(const char *dir)
 {
@@ -215,8 +214,7 @@ static bool deputy_death_is_told(const char *dir)
 	return world_close(w) && good;
 }
 
-/* ---- strangers
- * ------------------------------------------------------------------------------------------------------- */
+/* ---- strangers ------------------------------------------------------------------------------------------- */
 
 static int dial(int port)
 {

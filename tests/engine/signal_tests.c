@@ -13,6 +13,7 @@
 #include <sys/syscall.h>
 
 #include "tests.h"
+#include "tracer.h"
 
 static int pipe_fds[2];
 static struct shared *shared;
@@ -52,7 +53,7 @@ static bool with_pipe(const char *dir, void (*body)(struct shared *), void (*dri
 	return good;
 }
 
-/* ---- EINTR ------------------------------------------------------------------------------------------------------- */
+/* ---- EINTR ----------------------------------------------------------------------------------------------- */
 
 static void interrupt_body(struct shared *s)
 {
@@ -81,7 +82,7 @@ static bool read_interrupted(const char *dir)
 	return with_pipe(dir, interrupt_body, interrupt_driver);
 }
 
-/* ---- SA_RESTART -------------------------------------------------------------------------------------------------- */
+/* ---- SA_RESTART ------------------------------------------------------------------------------------------ */
 
 static void restart_body(struct shared *s)
 {
@@ -271,8 +272,92 @@ static bool ring_overflows(const char *dir)
 	return with_pipe(dir, many_body, many_driver);
 }
 
-/* ---- quiesce without a signal, as a freeze does
- * ---------------------------------------------------------------------- */
+/* ---- ppoll: blocked, but not while it waits --------------------------------------------------------- */
+
+static void masked_body(struct shared *s)
+{
+	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
+	sigset_t set, none, now;
+	shared = s;
+	handle(SIGUSR1, 0);
+	sigemptyset(&none);
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+	EXPECT(ppoll(&p, 1, NULL, &none) == -1 && errno == EINTR);
+	EXPECT(s->numbers[0] == 1 && s->numbers[2] == 77);
+	sigprocmask(SIG_BLOCK, NULL, &now);
+	EXPECT(sigismember(&now, SIGUSR1) == 1 && sigismember(&now, SIGUSR2) == 0);
+	EXPECT(ppoll(&p, 1, NULL, &set) == 1);
+	EXPECT(s->numbers[0] == 1);
+	sigprocmask(SIG_UNBLOCK, &set, NULL);
+	EXPECT(s->numbers[0] == 2);
+}
+
+static void masked_driver(struct world *w)
+{
+	wait_blocked(w, SYS_ppoll);
+	queue(w->deputy, SIGUSR1, 77);
+	while (!*(volatile int64_t *)&w->shared->numbers[0] && !w->shared->failed)
+		sched_yield();
+	wait_blocked(w, SYS_ppoll);
+	queue(w->deputy, SIGUSR1, 78);
+	while (*(volatile unsigned int *)&w->delivered < 2 && !w->shared->failed)
+		sched_yield();
+	if (write(pipe_fds[1], "m", 1) != 1)
+		w->shared->failed = 1;
+}
+
+static bool ppoll_has_its_mask(const char *dir)
+{
+	return with_pipe(dir, masked_body, masked_driver);
+}
+
+/* ---- stopped without a signal, as a freeze does: the call goes on, with the time it had left ----------- */
+
+static void frozen_body(struct shared *s)
+{
+	struct timespec before, after;
+	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
+	struct epoll_event event = {.events = EPOLLIN};
+	char byte;
+	int epoll = epoll_create1(0);
+	EXPECT(epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, pipe_fds[0], &event) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &before);
+	EXPECT(poll(&p, 1, 300) == 0);
+	clock_gettime(CLOCK_MONOTONIC, &after);
+	EXPECT((after.tv_sec - before.tv_sec) * 1000 + (after.tv_nsec - before.tv_nsec) / 1000000 >= 299);
+	EXPECT(epoll_wait(epoll, &event, 1, -1) == 1);
+	EXPECT(read(pipe_fds[0], &byte, 1) == 1 && byte == '1');
+	EXPECT(read(pipe_fds[0], &byte, 1) == 1 && byte == '2');
+}
+
+static bool frozen_good;
+
+static void frozen_driver(struct world *w)
+{
+	int32_t number = 0;
+	uint64_t left = 0, before = 300000000;
+	frozen_good = true;
+	for (int i = 0; i < 3; i++) {
+		wait_blocked(w, SYS_poll);
+		frozen_good &= tracer_freeze(w, &number, &left) && number == SYS_poll && left > 0 && left < before;
+		before = left;
+	}
+	wait_blocked(w, SYS_epoll_wait);
+	frozen_good &= !tracer_freeze(w, &number, &left);
+	frozen_good &= write(pipe_fds[1], "1", 1) == 1;
+	wait_blocked(w, SYS_read);
+	frozen_good &= !tracer_freeze(w, &number, &left);
+	frozen_good &= write(pipe_fds[1], "2", 1) == 1;
+}
+
+static bool frozen_wait_goes_on(const char *dir)
+{
+	return with_pipe(dir, frozen_body, frozen_driver) && frozen_good;
+}
+
+/* ---- no handler -------------------------------------------------------------------------------------- */
 
 static void nothing_body(struct shared *s)
 {
@@ -289,8 +374,7 @@ static void terminate_driver(struct world *w)
 
 static bool default_action_ends_body(const char *dir)
 {
-	bool good = with_pipe(dir, nothing_body, terminate_driver);
-	return good;
+	return with_pipe(dir, nothing_body, terminate_driver);
 }
 
 const struct test signal_tests[] = {
@@ -298,6 +382,8 @@ const struct test signal_tests[] = {
 	{"read_restarted", read_restarted},
 	{"blocked_signal_waits", blocked_signal_waits},
 	{"epoll_interrupted", epoll_interrupted},
+	{"ppoll_has_its_mask", ppoll_has_its_mask},
+	{"frozen_wait_goes_on", frozen_wait_goes_on},
 	{"storm", storm},
 	{"ring_overflows", ring_overflows},
 	{"default_action_ends_body", default_action_ends_body},

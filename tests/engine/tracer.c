@@ -91,8 +91,47 @@ static bool queue_in_body(struct world *w, const struct om_signal *signal)
 	return true;
 }
 
+/* ppoll and its kin: om_remote_mask says what happens here. Returns the signal to detach with. */
+static int end_masked_wait(struct world *w, const struct om_signal *signal)
+{
+	const uint64_t at = AREA + OM_AREA_BLOCK_OFFSET + OM_BLOCK_DATA_OFFSET;
+	struct user_regs_struct saved, regs;
+	uint64_t mask;
+	if (!om_remote_mask(w->remote, &mask) || mask & 1ull << (signal->signo - 1))
+		return 0;
+	struct iovec local = {&mask, sizeof(mask)}, there = {(void *)at, sizeof(mask)};
+	if (process_vm_writev(w->body, &local, 1, &there, 1, 0) < 0 || ptrace(PTRACE_GETREGS, w->body, 0, &saved))
+		fail("mask");
+	regs = saved;
+	regs.rip -= 2;
+	regs.rax = SYS_rt_sigsuspend;
+	regs.rdi = at;
+	regs.rsi = sizeof(mask);
+	regs.orig_rax = (unsigned long long)-1;
+	int status;
+	if (ptrace(PTRACE_SETREGS, w->body, 0, &regs) || ptrace(PTRACE_CONT, w->body, 0, 0) || !wait_stop(w, &status))
+		fail("rt_sigsuspend");
+	saved.rax = (unsigned long long)-EINTR;
+	saved.orig_rax = (unsigned long long)-1;
+	if (ptrace(PTRACE_SETREGS, w->body, 0, &saved))
+		fail("registers of the call");
+	return WSTOPSIG(status);
+}
+
+bool tracer_freeze(struct world *w, int32_t *number, uint64_t *left_ns)
+{
+	if (ptrace(PTRACE_SEIZE, w->body, 0, 0) || ptrace(PTRACE_INTERRUPT, w->body, 0, 0) ||
+	    om_remote_quiesce(w->remote) || !wait_interrupted(w))
+		fail("freeze");
+	bool left = om_remote_left(w->remote, number, left_ns) == 1;
+	om_remote_resume(w->remote);
+	ptrace(PTRACE_DETACH, w->body, 0, 0);
+	return left;
+}
+
 static bool deliver(struct world *w, const struct om_signal *signal)
 {
+	int with = 0;
 	if (ptrace(PTRACE_SEIZE, w->body, 0, PTRACE_O_SUSPEND_SECCOMP))
 		/* EPERM: it is on its way out. */
 		return errno == ESRCH || errno == EPERM ? false : (fail("PTRACE_SEIZE"), false);
@@ -102,9 +141,11 @@ static bool deliver(struct world *w, const struct om_signal *signal)
 		if (om_remote_start(w->remote, 10000))
 			fail("link");
 	bool alive = wait_interrupted(w) && queue_in_body(w, signal);
+	if (alive)
+		with = end_masked_wait(w, signal);
 	om_remote_resume(w->remote);
 	if (alive)
-		ptrace(PTRACE_DETACH, w->body, 0, 0);
+		ptrace(PTRACE_DETACH, w->body, 0, with);
 	return alive;
 }
 

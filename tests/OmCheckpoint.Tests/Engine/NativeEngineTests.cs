@@ -13,7 +13,8 @@ public sealed class NativeEngineTests
     public static TheoryData<string> Names =>
     [
         "identity", "file_in_pieces", "pipe_blocks", "own_calls", "cost",
-        "read_interrupted", "read_restarted", "blocked_signal_waits", "epoll_interrupted", "storm", "ring_overflows",
+        "read_interrupted", "read_restarted", "blocked_signal_waits", "epoll_interrupted", "ppoll_has_its_mask",
+        "frozen_wait_goes_on", "storm", "ring_overflows",
         "default_action_ends_body",
         "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced",
         "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",

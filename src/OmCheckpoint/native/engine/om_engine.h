@@ -142,6 +142,12 @@ int om_remote_quiesce(om_remote *remote);
 int om_remote_resume(om_remote *remote);
 /* While quiesced: the call with a timeout that was cut short and will be issued again: its number and what is left.
  * 0: there is none, 1: there is. Said to the engine where the body goes on (om_remote_rest) before om_remote_start. */
+/* While quiesced: the call that was cut short waits with a signal mask of its own (ppoll, pselect6, epoll_pwait). 0: it
+ * does not, 1: *mask is it. A signal that is blocked otherwise, but not by this mask, has to end the call. The kernel
+ * does all of it right if the stopped thread, once such a signal is queued and has a handler or ends the process, is
+ * made to execute rt_sigsuspend(mask) in the place of the call; at the signal-delivery-stop its registers are put back
+ * with rax = -EINTR, orig_rax = -1, and it is detached with that signal. (tests/engine/tracer.c does it.) */
+int om_remote_mask(om_remote *remote, uint64_t *mask);
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns);
 void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns);
 void om_remote_close(om_remote *remote);

@@ -78,6 +78,8 @@ struct om_remote {
 	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
 	struct om_marshal marshal; /* of the body's call */
 	struct om_own_call own;
+	bool has_mask; /* of the call that was cut short while quiesced */
+	uint64_t mask;
 	uint32_t signals_handed, signals_taken;
 	/* Handed out, and queued in the body as far as we can tell: one a quiesce. */
 	uint32_t signals_under_way;

@@ -97,6 +97,8 @@ void om_remote_end_cancelled(struct om_remote *remote)
 	 * ours: 514 is EINTR if a handler runs, and the call again if none does. */
 	if (result == -EINTR)
 		result = -514;
+	remote->has_mask = remote->marshal.has_mask && result <= -512;
+	remote->mask = remote->marshal.mask;
 	if (!handler && timed && result <= -512) {
 		state->rest_ns = rest;
 		state->rest_number = state->call.data.nr;
@@ -209,10 +211,21 @@ int om_remote_resume(om_remote *remote)
 {
 	pthread_mutex_lock(&remote->lock);
 	remote->quiesced = false;
+	remote->has_mask = false;
 	if (remote->signals_under_way && !--remote->signals_under_way)
 		remote->signals_mask = 0;
 	pthread_mutex_unlock(&remote->lock);
 	return 0;
+}
+
+int om_remote_mask(om_remote *remote, uint64_t *mask)
+{
+	pthread_mutex_lock(&remote->lock);
+	bool there = remote->quiesced && remote->has_mask;
+	if (there)
+		*mask = remote->mask;
+	pthread_mutex_unlock(&remote->lock);
+	return there;
 }
 
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns)

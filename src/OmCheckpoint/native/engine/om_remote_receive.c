@@ -176,7 +176,10 @@ void *om_remote_receiver(void *argument)
 	struct om_remote *remote = argument;
 	struct pollfd fds[2] = {{.fd = remote->listener, .events = POLLIN}, {.fd = remote->wake, .events = POLLIN}};
 	/* Noted by a warden before us, which had done nothing about it yet. */
-	if (remote->state->call.id && remote->state->phase == OM_PHASE_NONE)
+	pthread_mutex_lock(&remote->lock);
+	bool noted = remote->state->call.id && remote->state->phase == OM_PHASE_NONE;
+	pthread_mutex_unlock(&remote->lock);
+	if (noted)
 		take(remote);
 	while (!remote->closed) {
 		if (poll(fds, 2, -1) < 0)
