@@ -1,4 +1,4 @@
-// Serves omrun: one connection per omrun, from its request until it has become its command. The socket is made beside its place and renamed into
+// Serves omrun: one connection, one request and one reply each. The socket is made beside its place and renamed into
 // it, so that omrun never meets one that is bound and not yet listening.
 using System.Buffers.Binary;
 using System.Net.Sockets;
@@ -77,14 +77,7 @@ internal sealed partial class RunListener(DaemonOptions options, JobRegistry job
                     LogNonsense(caller.Pid, caller.Uid, why);
                     return;
                 }
-                (OmrunReply reply, JobProcess? process) = Decide(caller, request, connection);
-                await connection.SendAsync(RunWire.WriteReply(reply), _stopping.Token).ConfigureAwait(false);
-                if (process is null)
-                    return;
-                // omrun's end closes as it becomes the command (or ends).
-                await connection.ReceiveAsync(new byte[1], _stopping.Token).ConfigureAwait(false);
-                if (!process.HasEnded)
-                    Started(process);
+                await connection.SendAsync(RunWire.WriteReply(Decide(caller, request, connection)), _stopping.Token).ConfigureAwait(false);
             }
             catch (Exception gone) when (gone is SocketException or OperationCanceledException)
             {
@@ -97,16 +90,18 @@ internal sealed partial class RunListener(DaemonOptions options, JobRegistry job
         }
     }
 
-    private (OmrunReply Reply, JobProcess? Process) Decide(PeerCredentials caller, OmrunRequest request, Socket connection)
+    private OmrunReply Decide(PeerCredentials caller, OmrunRequest request, Socket connection)
     {
         (RunOptions? run, OmrunReply.Exit? exit) = RunOptions.Parse(request.Arguments);
         if (run is null)
-            return (exit!, null);
+            return exit!;
         if (caller.Pid == 0 || Pidfd.OfPeer(connection, caller.Pid) is not { } pidfd)
-            return (new OmrunReply.Execute(run.Command, [], "omrun: called from another pid namespace: the command runs here and cannot move\n"), null);
+            return new OmrunReply.Execute(run.Command, [], "omrun: called from another pid namespace: the command runs here and cannot move\n");
         string command = string.Join(' ', request.Arguments.Skip(run.Command));
-        JobProcess? process = jobs.Register(caller.Pid, pidfd, caller.Uid, command, run.Stay);
-        return (new OmrunReply.Execute(run.Command, []), process);
+        // Before omrun is answered: whoever sees the command sees the job.
+        if (jobs.Register(caller.Pid, pidfd, caller.Uid, command, run.Stay) is { } process)
+            Started(process);
+        return new OmrunReply.Execute(run.Command, []);
     }
 
     private void Started(JobProcess process)

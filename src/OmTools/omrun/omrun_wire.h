@@ -3,13 +3,14 @@
  * What omrun and the daemon say to each other on the Unix stream socket omrun.sock (C# side:
  * src/OmDaemon/Jobs/RunWire.cs). One request, one reply, little endian, on one connection. omrun parses no option: it
  * hands over what it was given and does what it is told. The daemon knows who asks from the socket (SO_PEERCRED,
- * SO_PEERPIDFD), not from the message. The connection stays open, close-on-exec, until the command has been executed or
- * omrun has ended: its end tells the daemon so.
+ * SO_PEERPIDFD), not from the message.
  *
  *   frame    u32 length of what follows, then the body
- *   request  om_run_request, then strings: cwd, argument × argument_count, environment × environment_count
- *   reply    om_run_reply, then strings: output, error, set × set_count ("NAME=VALUE", put into the command's
- * environment) string   u32 length, then bytes without NUL
+ *   request  om_run_request, then strings: cwd, argument x argument_count, environment x environment_count
+ *   reply    om_run_reply, then strings: output, error, set x set_count
+ *   string   u32 length, then bytes without NUL
+ *
+ * A string of `set` is "NAME=VALUE", put into the command's environment.
  */
 #ifndef OMRUN_WIRE_H
 #define OMRUN_WIRE_H
