@@ -163,6 +163,17 @@ int om_remote_call(om_remote *remote, int32_t number, const uint64_t args[6], bo
 int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_t bytes, void *reply,
 		  uint32_t capacity);
 
+/* What the body has used away from home: on this host and, as told by om_remote_usage_before, on those before it. Calls of
+ * getrusage, times and CPU clocks add it to what home says. It is to travel with a body that goes on to another host. */
+struct om_usage {
+	uint64_t user_ns, system_ns;
+	uint64_t minor_faults, major_faults;
+	uint64_t most_resident_kib;
+	uint64_t voluntary_switches, involuntary_switches;
+};
+int om_remote_usage(om_remote *remote, struct om_usage *usage);
+void om_remote_usage_before(om_remote *remote, const struct om_usage *usage);
+
 struct om_counters {
 	uint64_t calls, bytes_out, bytes_in, refused;
 };

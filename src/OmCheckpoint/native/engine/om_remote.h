@@ -76,7 +76,8 @@ struct om_remote {
 	bool cancel_sent;
 	uint64_t connection; /* where home has said WELCOME; 0: HELLO is to be presented again */
 	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
-	struct om_marshal marshal; /* of the body's call */
+	struct om_usage usage_before; /* of the hosts before this one */
+	struct om_marshal marshal;    /* of the body's call */
 	struct om_own_call own;
 	bool has_mask; /* of the call that was cut short while quiesced */
 	uint64_t mask;
@@ -107,6 +108,8 @@ void om_remote_post(struct om_remote *remote, bool own);
 void om_remote_post_again(struct om_remote *remote); /* the same number, after a reconnect */
 int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t flags);
+/* The part of a call of side `both` that is done here, when home has done its own: flags of the answer (om_remote_both.c). */
+uint32_t om_remote_both(struct om_remote *remote);
 /* After the first WELCOME to a warden that found a call of the body in the state page: goes on with it. */
 void om_remote_take_over(struct om_remote *remote);
 void om_remote_hand_out(struct om_remote *remote); /* without the lock */

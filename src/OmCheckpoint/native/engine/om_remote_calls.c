@@ -69,7 +69,7 @@ static void finish(struct om_remote *remote, bool own, int64_t result)
 		remote->own.result = result;
 		remote->own.done = true;
 	} else {
-		om_remote_answer_body(remote, result, 0);
+		om_remote_answer_body(remote, result, result >= 0 ? om_remote_both(remote) : 0);
 	}
 	next_call(remote);
 }

@@ -139,7 +139,7 @@ static void take(struct om_remote *remote)
 			om_remote_answer_body(remote, sc->side == OM_SIDE_UNKNOWN ? -ENOSYS : -sc->error, 0);
 		else if (sc->side == OM_SIDE_LOCAL) /* decided by registers alone: nothing can change under us */
 			om_remote_answer_body(remote, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
-		else if (sc->side == OM_SIDE_HOME)
+		else if (sc->side == OM_SIDE_HOME || sc->flags & (OM_SYSCALL_MIRROR | OM_SYSCALL_SUM))
 			forwarded = true;
 		else
 			conducted = true;
