@@ -12,7 +12,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Cluster;
 
 internal sealed partial class Admission(
-    DaemonOptions options, ClusterIdentity identity, IdentityFiles files, ClusterView view, TimeProvider time, ILogger<Admission> log) : IDisposable
+    DaemonOptions options, ClusterIdentity identity, IdentityFiles files, NodeDoor door, ClusterView view, TimeProvider time, ILogger<Admission> log) : IDisposable
 {
     private static readonly TimeSpan s_longest = TimeSpan.FromDays(365);
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -31,6 +31,8 @@ internal sealed partial class Admission(
         {
             if (identity.Current is { } member)
                 return Refuse<InitClusterReply>(StatusCode.AlreadyExists, $"this node is a member of cluster '{member.Cluster}' already; remove {member.CertificatePath} to leave it");
+            if (await door.OpenAsync(cancellationToken).ConfigureAwait(false) is { } closed)
+                return Refuse<InitClusterReply>(StatusCode.FailedPrecondition, closed);
             // A CA without this node's certificate: an earlier init ended half-way. Its CA is as good as a new one.
             using CertificateAuthority authority = LoadAuthority() ?? CertificateAuthority.Create(name, time.GetUtcNow());
             authority.Save(AuthorityDirectory);

@@ -12,7 +12,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Cluster;
 
 internal sealed partial class Joining(
-    DaemonOptions options, ClusterIdentity identity, IdentityFiles files, ClusterView view, ILogger<Joining> log) : IDisposable
+    DaemonOptions options, ClusterIdentity identity, IdentityFiles files, NodeDoor door, ClusterView view, ILogger<Joining> log) : IDisposable
 {
     private static readonly TimeSpan s_patience = TimeSpan.FromSeconds(15);
     private readonly SemaphoreSlim _turn = new(1, 1);
@@ -30,6 +30,8 @@ internal sealed partial class Joining(
         {
             if (identity.Current is { } member)
                 return Refuse(StatusCode.AlreadyExists, $"this node is a member of cluster '{member.Cluster}' already; remove {member.CertificatePath} to leave it");
+            if (await door.OpenAsync(cancellationToken).ConfigureAwait(false) is { } closed)
+                return Refuse(StatusCode.FailedPrecondition, closed);
             return await JoinAsync(token, tokenText.Trim(), address, cancellationToken).ConfigureAwait(false);
         }
         finally

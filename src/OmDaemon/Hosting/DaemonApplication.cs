@@ -2,8 +2,10 @@
 // Each folder adds its services and maps its gRPC services by one call here.
 using System.Net;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Routing;
+using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using OpenMosix.Daemon.Balancing;
@@ -65,6 +67,9 @@ public static class DaemonApplication
             .AddSingleton(options)
             .AddSingleton(new OptionsReload(options, reread))
             .AddHosting(options)
+            .AddSingleton<SocketTransportFactory>()
+            .AddSingleton<NodeDoor>()
+            .AddSingleton<IConnectionListenerFactory>(all => all.GetRequiredService<NodeDoor>())
             .AddCluster()
             .AddControl()
             .AddWarden()

@@ -12,6 +12,7 @@ public static class HostingServices
         services.AddLogging(logging => AddDaemonLog(logging, options));
         services.AddSingleton(new SystemdNotifier(Environment.GetEnvironmentVariable));
         services.AddHostedService<Lifecycle>();
+        services.AddHostedService<Rest>();
         return services;
     }
 
@@ -19,11 +20,6 @@ public static class HostingServices
     {
         logging.SetMinimumLevel(options.LogLevel);
         logging.AddFilter("Microsoft", LogLevel.Warning);
-        logging.AddConsole(console =>
-        {
-            console.FormatterName = LineFormatter.FormatterName;
-            console.LogToStandardErrorThreshold = LogLevel.Trace;
-        });
-        logging.AddConsoleFormatter<LineFormatter, LineFormatterOptions>();
+        logging.Services.AddSingleton<ILoggerProvider, StderrLog>();
     }
 }

@@ -1,5 +1,5 @@
+using System.Net.Sockets;
 using System.Security.Cryptography;
-using System.Security.Cryptography.X509Certificates;
 using Google.Protobuf;
 using OpenMosix.Daemon.Cluster;
 using OpenMosix.Daemon.Hosting;
@@ -89,6 +89,32 @@ public sealed class ClusterTests : IDisposable
         await using TestNode pc1 = await TestNode.StartAsync(_directory, "pc1");
         await pc1.InitAsync("lab");
         Assert.Equal(StatusCode.AlreadyExists, (await Assert.ThrowsAsync<RpcException>(() => pc1.InitAsync("lab"))).Code);
+    }
+
+    [Fact]
+    public async Task Port_BeforeThereIsACluster_IsNotBound()
+    {
+        await using TestNode pc1 = await TestNode.StartAsync(_directory, "pc1");
+        using var before = new TcpClient();
+        SocketException refused = await Assert.ThrowsAsync<SocketException>(() => before.ConnectAsync(pc1.Options.ListenAddress, pc1.Options.DaemonPort, Token).AsTask());
+        Assert.Equal(SocketError.ConnectionRefused, refused.SocketErrorCode);
+        await pc1.InitAsync("lab");
+        using var after = new TcpClient();
+        await after.ConnectAsync(pc1.Options.ListenAddress, pc1.Options.DaemonPort, Token);
+    }
+
+    [Fact]
+    public async Task Init_PortInUse_IsRefusedAndNothingIsMade()
+    {
+        DaemonOptions options = TestNode.OptionsFor(_directory, "pc1");
+        await using TestNode pc1 = await TestNode.StartAsync(options);
+        using (var other = new TcpListener(options.ListenAddress, options.DaemonPort))
+        {
+            other.Start();
+            await RefusedAsync(StatusCode.FailedPrecondition, $"cannot listen at {options.ListenAddress}:7946: another program does", () => pc1.InitAsync("lab"));
+        }
+        Assert.False(Directory.Exists(Path.Combine(options.StateDirectory, "ca")));
+        await pc1.InitAsync("lab");
     }
 
     [Fact]
