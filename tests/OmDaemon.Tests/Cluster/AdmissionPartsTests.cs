@@ -2,6 +2,7 @@ using System.Security.Cryptography;
 using System.Security.Cryptography.X509Certificates;
 using OpenMosix.Daemon.Cluster;
 using OpenMosix.Daemon.Hosting;
+using OpenMosix.Daemon.Tests.Fakes;
 using OpenMosix.Grpc;
 
 namespace OpenMosix.Daemon.Tests.Cluster;

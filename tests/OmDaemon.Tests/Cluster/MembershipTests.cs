@@ -1,4 +1,5 @@
 using OpenMosix.Daemon.Cluster;
+using OpenMosix.Daemon.Tests.Fakes;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Daemon.Tests.Cluster;

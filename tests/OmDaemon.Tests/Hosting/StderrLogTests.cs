@@ -1,5 +1,6 @@
 using Microsoft.Extensions.Logging;
 using OpenMosix.Daemon.Hosting;
+using OpenMosix.Daemon.Tests.Fakes;
 
 namespace OpenMosix.Daemon.Tests.Hosting;
 
@@ -10,19 +11,19 @@ public sealed class StderrLogTests
     [Fact]
     public void Log_ExceptionOfManyLines_OneLineWithScopeAndId() =>
         Assert.Equal(
-            "2030-01-01T00:00:00.000Z error Migration.Move[560] (move 7f/3) a | b: System.InvalidOperationException: c | d\n",
-            Logged(journal: false, log => log.LogError(s_id, new InvalidOperationException("c\nd"), "a\nb")));
+            "2026-01-01T00:00:00.000Z error Migration.Move[560] (move 7f/3) a | b: System.InvalidOperationException: c | d\n",
+            Logged(journal: false, log => log.Log(LogLevel.Error, s_id, "a\nb", new InvalidOperationException("c\nd"), (state, _) => state)));
 
     [Fact]
     public void Log_ToTheJournal_PriorityInsteadOfTime() =>
-        Assert.Equal("<4>Migration.Move[560] (move 7f/3) a\n", Logged(journal: true, log => log.LogWarning(s_id, "a")));
+        Assert.Equal("<4>Migration.Move[560] (move 7f/3) a\n", Logged(journal: true, log => log.Log(LogLevel.Warning, s_id, "a", null, (state, _) => state)));
 
     [Fact]
     public void Log_ReaderGone_IsNoFailure()
     {
         using var gone = new Gone();
         using var provider = new StderrLog(new ManualTime(), gone, journal: false);
-        provider.CreateLogger("OpenMosix.Daemon.Migration.Move").LogError("a");
+        provider.CreateLogger("OpenMosix.Daemon.Migration.Move").Log(LogLevel.Error, s_id, "a", null, (state, _) => state);
         Assert.Equal(1, gone.Tried);
     }
 
@@ -32,7 +33,7 @@ public sealed class StderrLogTests
         using var provider = new StderrLog(new ManualTime(), text, journal);
         provider.SetScopeProvider(new LoggerExternalScopeProvider());
         ILogger log = provider.CreateLogger("OpenMosix.Daemon.Migration.Move");
-        using (log.BeginScope("move {Key}/{Epoch}", "7f", 3))
+        using (log.BeginScope("move 7f/3"))
             what(log);
         return text.ToString();
     }
