@@ -1,3 +1,5 @@
+using Google.Protobuf;
+using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Daemon.Hosting;
 using OpenMosix.Protocol.V1;
 
@@ -17,6 +19,8 @@ internal static class SelfInfo
         Load = load.Read(),
         Version = ProductVersion.Text,
         KernelRelease = File.ReadAllText("/proc/sys/kernel/osrelease").Trim(),
+        CpuVendor = CpuFeatures.Vendor,
+        CpuFeatures = ByteString.CopyFrom(CpuFeatures.Read()),
         Accepts = options.Accepts,
     };
 }

@@ -1,4 +1,5 @@
 // Whether this node takes a body, decided before anything is built: pure, from the image and what this node knows of itself.
+using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
 
@@ -17,8 +18,8 @@ internal static class TargetAdmission
         string node = target.Self.Node;
         if (!target.Self.Accepts)
             return Refusals.Make("not-accepting", $"node {node}", "it takes no processes of others (accepts = no): choose another node");
-        if (MissingFeatures(image.Cpu is { } cpu ? cpu.Features.Span : [], target.Self.CpuFeatures.Span) is { } missing)
-            return Refusals.CpuFeatures($"node {node} lacks CPU features of {image.Node} ({missing})");
+        if (CpuFeatures.Missing(image.Cpu is { } cpu ? cpu.Features.Span : [], target.Self.CpuFeatures.Span) is { Count: > 0 } missing)
+            return Refusals.CpuFeatures($"node {node} lacks of {image.Node}: {string.Join(", ", missing)}");
         ulong need = MemoryNeed.Of(image) + SlackBytes;
         ulong available = target.Self.Load?.MemoryAvailableBytes ?? 0;
         ulong free = available > target.ReservedBytes ? available - target.ReservedBytes : 0;
@@ -37,17 +38,5 @@ internal static class TargetAdmission
         ulong available = target.Self.Load?.MemoryAvailableBytes ?? 0;
         ulong free = available > target.ReservedBytes ? available - target.ReservedBytes : 0;
         return new CellLimits { MemoryBytes = Math.Max(need, free - (free / 10)), Pids = 64, Cpus = homeCpus };
-    }
-
-    // Words beyond the end of either count as zero.
-    private static string? MissingFeatures(ReadOnlySpan<byte> needed, ReadOnlySpan<byte> present)
-    {
-        for (int i = 0; i < needed.Length; i++)
-        {
-            int lacking = needed[i] & ~(i < present.Length ? present[i] : 0);
-            if (lacking != 0)
-                return $"word {i / 4}, mask 0x{lacking << (i % 4 * 8):x}";
-        }
-        return null;
     }
 }

@@ -2,7 +2,7 @@ using System.Buffers.Binary;
 using System.Runtime.Intrinsics.X86;
 using System.Text;
 
-namespace OpenMosix.Checkpoint.Snapshot;
+namespace OpenMosix.Checkpoint.Cpu;
 
 /// <summary>
 /// What this CPU can do for a program: the CPUID words of Cpu.features, in the order of Words, and the names of the bits that a program can pick up.
