@@ -13,6 +13,7 @@ namespace OpenMosix.Checkpoint.Restore;
 internal static class Deputizer
 {
     private const ulong MFD_CLOEXEC = 1;
+    private const ulong MFD_ALLOW_SEALING = 2; // the engine seals it: nobody may shrink what the warden has mapped
     private const int MADV_DONTNEED_LOCKED = 24;
 
     public static Outcome<DeputyProcess> Deputize(FrozenThread frozen, ProcessImage image)
@@ -76,7 +77,7 @@ internal static class Deputizer
     private static SafeFileHandle MakeArena(Tracee tracee, Agent agent)
     {
         var create = agent.NewBatch();
-        create.Add(CallNumber.memfd_create, create.Data("om-arena\0"u8), MFD_CLOEXEC);
+        create.Add(CallNumber.memfd_create, create.Data("om-arena\0"u8), MFD_CLOEXEC | MFD_ALLOW_SEALING);
         var descriptor = (ulong)FileStand.Execute(agent, create, "making the arena")[0];
         var error = Kernel.TakeDescriptor(tracee.Pid, (int)descriptor, out var arena);
 
