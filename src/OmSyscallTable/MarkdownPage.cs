@@ -10,7 +10,7 @@ public static class MarkdownPage
     [
         (Side.Local, "local", "runs in the remote at full speed"),
         (Side.Home, "home", "forwarded to the deputy"),
-        (Side.Both, "both", "changes the process on both sides; the warden conducts it"),
+        (Side.Both, "both", "done on both sides: conducted by the warden, or (sum, mirror) forwarded and then completed here"),
         (Side.GoHome, "go-home", "the body is brought home first and issues the call natively"),
         (Side.Refuse, "refuse", "answered with an error, counted by name"),
     ];
@@ -53,7 +53,7 @@ public static class MarkdownPage
             3. A call that can wait: its restart class (what the kernel returns inside, `ERESTART*`), and `reissue` when EINTR means that nothing happened.
             4. A relative timeout: `ms=`, `timespec=` or `timeval=`.
             5. A structure that points to further memory needs code in `om_marshal_*.c` and `om_place.c`; without it: `go-home`.
-            6. `make syscalls-page`, and a case in `tests/native/marshal`.
+            6. `make syscalls-page`, and a case in `tests/OmProtocol.Tests/native`.
 
             """);
         return text.ToString();

@@ -58,9 +58,9 @@ static void is(long number, int selector, uint64_t value, uint32_t k, size_t byt
 	fprintf(stderr, "line %d: %s argument %u: %u, not %zu bytes\n", line, syscall->name, k, argument->size, bytes);
 }
 
-#define IS(number, k, type) is(number, -1, 0, k, sizeof(type), __LINE__)
+#define IS(number, k, type)                    is(number, -1, 0, k, sizeof(type), __LINE__)
 #define CASE(number, selector, value, k, type) is(number, selector, value, k, sizeof(type), __LINE__)
-#define IOCTL(request, type) is(SYS_ioctl, 1, request, 2, sizeof(type), __LINE__)
+#define IOCTL(request, type)                   is(SYS_ioctl, 1, request, 2, sizeof(type), __LINE__)
 
 int main(void)
 {
@@ -125,8 +125,10 @@ int main(void)
 	IOCTL(VT_GETSTATE, struct vt_stat);
 	checks += 4;
 	failures += sizeof(struct msghdr) != OM_MSG_BYTES || sizeof(struct mmsghdr) != OM_MMSG_BYTES;
-	failures += offsetof(struct msghdr, msg_control) != OM_MSG_CONTROL || offsetof(struct msghdr, msg_flags) != OM_MSG_FLAGS;
-	failures += offsetof(struct mmsghdr, msg_len) != OM_MMSG_LEN || offsetof(struct msghdr, msg_controllen) != OM_MSG_CONTROLLEN;
+	failures += offsetof(struct msghdr, msg_control) != OM_MSG_CONTROL ||
+		    offsetof(struct msghdr, msg_flags) != OM_MSG_FLAGS;
+	failures += offsetof(struct mmsghdr, msg_len) != OM_MMSG_LEN ||
+		    offsetof(struct msghdr, msg_controllen) != OM_MSG_CONTROLLEN;
 	failures += sizeof(struct sockaddr_storage) != OM_NAME_MAX;
 	printf("%d sizes, %d failures\n", checks, failures);
 	return failures != 0;

@@ -15,15 +15,15 @@ enum om_side {
 	OM_SIDE_UNKNOWN = 0, /* not in the table: refused with ENOSYS */
 	OM_SIDE_LOCAL,       /* runs in the remote; the filter lets it through */
 	OM_SIDE_HOME,        /* forwarded: om_marshal.h */
-	OM_SIDE_BOTH,        /* changes the process on both sides: conducted by the warden's C# */
+	OM_SIDE_BOTH,        /* on both sides: conducted by the warden's C#, unless MIRROR or SUM */
 	OM_SIDE_GO_HOME,     /* the body is brought home and issues the call natively */
 	OM_SIDE_REFUSE,      /* answered with `error` */
 };
 
 #define OM_SYSCALL_REISSUE 1u /* -EINTR means that nothing happened: it may be cancelled and sent again */
 #define OM_SYSCALL_ASKED   2u /* not forwarded for the body as it is, but a hosting warden may ask home for it */
-#define OM_SYSCALL_MIRROR  4u /* `both`: forward it; when home succeeds let it run here too */
-#define OM_SYSCALL_SUM     8u /* `both`: what home answers and what the remote used are added */
+#define OM_SYSCALL_MIRROR  4u /* `both`: forwarded; when home succeeds it is done here too (om_remote_both.c) */
+#define OM_SYSCALL_SUM     8u /* `both`: forwarded; what home answers and what the remote used are added */
 
 #define OM_TIMEOUT_NONE     0u
 #define OM_TIMEOUT_MS       1u /* the argument, int milliseconds, negative: for ever */
