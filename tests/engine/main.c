@@ -11,7 +11,7 @@
 
 #include "tests.h"
 
-static const struct test *const all[] = {call_tests, both_tests, signal_tests, link_tests, NULL};
+static const struct test *const all[] = {call_tests, both_tests, signal_tests, link_tests, hostile_tests, NULL};
 
 static void remove_dir(const char *dir)
 {

@@ -10,7 +10,7 @@ struct test {
 	bool (*run)(const char *dir);
 };
 
-extern const struct test call_tests[], both_tests[], signal_tests[], link_tests[];
+extern const struct test call_tests[], both_tests[], signal_tests[], link_tests[], hostile_tests[];
 
 /* In a test: the world is taken down by the caller. */
 #define CHECK(condition)                                                                                               \

@@ -92,12 +92,12 @@ static bool queue_in_body(struct world *w, const struct om_signal *signal)
 }
 
 /* ppoll and its kin: om_remote_mask says what happens here. Returns the signal to detach with. */
-static int end_masked_wait(struct world *w, const struct om_signal *signal)
+static int end_masked_wait(struct world *w, uint64_t queued)
 {
 	const uint64_t at = AREA + OM_AREA_BLOCK_OFFSET + OM_BLOCK_DATA_OFFSET;
 	struct user_regs_struct saved, regs;
 	uint64_t mask;
-	if (!om_remote_mask(w->remote, &mask) || mask & 1ull << (signal->signo - 1))
+	if (!om_remote_mask(w->remote, &mask) || !(queued & ~mask))
 		return 0;
 	struct iovec local = {&mask, sizeof(mask)}, there = {(void *)at, sizeof(mask)};
 	if (process_vm_writev(w->body, &local, 1, &there, 1, 0) < 0 || ptrace(PTRACE_GETREGS, w->body, 0, &saved))
@@ -129,26 +129,6 @@ bool tracer_freeze(struct world *w, int32_t *number, uint64_t *left_ns)
 	return left;
 }
 
-static bool deliver(struct world *w, const struct om_signal *signal)
-{
-	int with = 0;
-	if (ptrace(PTRACE_SEIZE, w->body, 0, PTRACE_O_SUSPEND_SECCOMP))
-		/* EPERM: it is on its way out. */
-		return errno == ESRCH || errno == EPERM ? false : (fail("PTRACE_SEIZE"), false);
-	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
-	/* The link may be down just now; the signal waits with everything else. */
-	while (om_remote_quiesce(w->remote) == -ENOTCONN)
-		if (om_remote_start(w->remote, 10000))
-			fail("link");
-	bool alive = wait_interrupted(w) && queue_in_body(w, signal);
-	if (alive)
-		with = end_masked_wait(w, signal);
-	om_remote_resume(w->remote);
-	if (alive)
-		ptrace(PTRACE_DETACH, w->body, 0, with);
-	return alive;
-}
-
 static bool next_signal(struct world *w, struct om_signal *signal)
 {
 	pthread_mutex_lock(&w->lock);
@@ -159,18 +139,41 @@ static bool next_signal(struct world *w, struct om_signal *signal)
 	return there;
 }
 
+/* Everything that has come. false: the body has ended. */
+static bool deliver(struct world *w)
+{
+	struct om_signal signal;
+	uint64_t queued = 0;
+	if (ptrace(PTRACE_SEIZE, w->body, 0, PTRACE_O_SUSPEND_SECCOMP))
+		/* EPERM: it is on its way out. */
+		return errno == ESRCH || errno == EPERM ? false : (fail("PTRACE_SEIZE"), false);
+	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
+	/* The link may be down just now; the signal waits with everything else. */
+	while (om_remote_quiesce(w->remote) == -ENOTCONN)
+		if (om_remote_start(w->remote, 10000))
+			fail("link");
+	bool alive = wait_interrupted(w);
+	while (alive && next_signal(w, &signal)) {
+		queued |= 1ull << (signal.signo - 1);
+		alive = queue_in_body(w, &signal);
+	}
+	int with = alive ? end_masked_wait(w, queued) : 0;
+	om_remote_resume(w->remote);
+	if (alive)
+		ptrace(PTRACE_DETACH, w->body, 0, with);
+	return alive;
+}
+
 void *tracer_run(void *argument)
 {
 	struct world *w = argument;
 	struct pollfd fds[2] = {{.fd = w->body_pidfd, .events = POLLIN}, {.fd = w->wake, .events = POLLIN}};
 	bool alive = true;
 	while (alive && poll(fds, 2, -1) > 0 && !fds[0].revents) {
-		struct om_signal signal;
 		uint64_t count;
 		if (read(w->wake, &count, sizeof(count)) < 0)
 			fail("wake");
-		while (alive && next_signal(w, &signal))
-			alive = deliver(w, &signal);
+		alive = deliver(w);
 	}
 	waitpid(w->body, NULL, __WALL); /* unless deliver has met its end already */
 	return NULL;

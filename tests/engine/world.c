@@ -304,7 +304,7 @@ void world_remote(struct world *w)
 
 struct world *world_prepare(const char *dir, void (*function)(struct shared *))
 {
-	static const char *const nodes[] = {"pc1", "pc2", NULL};
+	static const char *const nodes[] = {"pc1", "pc2", "pc3", NULL};
 	struct world *w = calloc(1, sizeof(*w));
 	snprintf(w->dir, sizeof(w->dir), "%s", dir);
 	w->function = function;

@@ -18,6 +18,7 @@ public sealed class NativeEngineTests
         "default_action_ends_body",
         "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced",
         "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
+        "wrong_member_gets_fenced", "nonsense_from_the_bodys_node",
     ];
 
     [RootTheory]

@@ -9,6 +9,7 @@
  * forwarded call, or enter one at any moment; one way is right for all three:
  *   PTRACE_INTERRUPT (SEIZE first) → om_remote_quiesce → wait for the stop → queue the signal by the agent
  *   → om_remote_resume → PTRACE_DETACH.
+ * Every signal handed out before om_remote_quiesce is queued before om_remote_resume.
  * Quiesce ends the call in progress as signal(7) wants it: finished, or cancelled and answered -512/-513/-514/-EINTR by
  * the table, so that the kernel itself then runs the handler and restarts the call or does not. A cancelled call is
  * held until the signals handed out before it have been taken care of this way.

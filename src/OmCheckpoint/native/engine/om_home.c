@@ -229,7 +229,12 @@ int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om
 		send_fenced(peer, c->id, frame->key, frame->epoch);
 	else
 		result = take_bound(home, frame, payload);
+	const char *complaint = home->complained ? NULL : home->complaint;
+	if (complaint)
+		home->complained = true;
 	pthread_mutex_unlock(&home->lock);
+	if (complaint)
+		om_engine_link_state(peer->engine, peer->node, true, complaint);
 	om_home_put(home);
 	return result;
 }

@@ -58,6 +58,8 @@ struct om_home {
 	enum om_slot_use use;
 	bool unplaced; /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
 	struct om_placed *placed;
+	const char *complaint; /* about a request; told once, without the lock */
+	bool complained;
 	uint32_t signal_sent;
 	struct om_buffer reply; /* of last_seq, until the next CALL */
 	bool held;              /* a CALL came while our own was in the slot */

@@ -179,7 +179,7 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 	state->last_seq = seq;
 	int result = om_place(home->placed, home->data, OM_SLOT_DATA_BYTES, home->data_address, payload, bytes);
 	if (result) {
-		om_engine_link_state(home->engine, home->peer->node, true, home->placed->why);
+		home->complaint = home->placed->why ? home->placed->why : "a request that is not allowed";
 		answer_without_deputy(home, result == -EACCES ? -EPERM : -ENOSYS);
 		return 0;
 	}

@@ -82,9 +82,8 @@ struct om_remote {
 	bool has_mask; /* of the call that was cut short while quiesced */
 	uint64_t mask;
 	uint32_t signals_handed, signals_taken;
-	/* Handed out, and queued in the body as far as we can tell: one a quiesce. */
-	uint32_t signals_under_way;
-	uint64_t signals_mask;
+	/* Handed out and not yet queued in the body; the second since quiesce returned. */
+	uint64_t signals_mask, signals_since;
 
 	pthread_t receiver;
 	bool receiving;

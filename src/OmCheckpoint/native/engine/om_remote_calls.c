@@ -202,6 +202,7 @@ int om_remote_quiesce(om_remote *remote)
 		result = remote->gone ? -ESRCH : -ENOTCONN;
 	} else {
 		remote->signals_taken = remote->signals_handed;
+		remote->signals_since = 0;
 	}
 	pthread_mutex_unlock(&remote->lock);
 	return result;
@@ -212,8 +213,7 @@ int om_remote_resume(om_remote *remote)
 	pthread_mutex_lock(&remote->lock);
 	remote->quiesced = false;
 	remote->has_mask = false;
-	if (remote->signals_under_way && !--remote->signals_under_way)
-		remote->signals_mask = 0;
+	remote->signals_mask = remote->signals_since;
 	pthread_mutex_unlock(&remote->lock);
 	return 0;
 }
