@@ -22,6 +22,9 @@ internal static unsafe partial class Spawn
     [LibraryImport("libc")]
     private static partial int posix_spawn_file_actions_adddup2(void* actions, int from, int to);
 
+    [LibraryImport("libc", StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int posix_spawn_file_actions_addopen(void* actions, int descriptor, string path, int flags, int mode);
+
     [LibraryImport("libc")]
     private static partial int posix_spawn_file_actions_destroy(void* actions);
 
@@ -54,6 +57,7 @@ internal static unsafe partial class Spawn
         posix_spawn_file_actions_init(actions);
         posix_spawn_file_actions_adddup2(actions, input.Read, 0);
         posix_spawn_file_actions_adddup2(actions, output.Write, 1);
+        posix_spawn_file_actions_addopen(actions, 2, "/dev/null", 1, 0); // a guest that is left behind must not hold the runner's pipe
         posix_spawnattr_init(attributes);
         posix_spawnattr_setsigdefault(attributes, all);
         posix_spawnattr_setsigmask(attributes, none);

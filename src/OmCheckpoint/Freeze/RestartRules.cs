@@ -131,7 +131,8 @@ internal static class RestartRules
         {
             case CallNumber.nanosleep:
                 return Sleeping(tracee, registers.Rdi, registers.Rsi, context);
-            case CallNumber.clock_nanosleep when ((int)registers.Rsi & TIMER_ABSTIME) == 0:
+            // A clock of CPU time stands still while the thread does: it has no end that a clock on the wall could tell.
+            case CallNumber.clock_nanosleep when ((int)registers.Rsi & TIMER_ABSTIME) == 0 && (int)registers.Rdi is >= 0 and not (2 or 3):
                 return Sleeping(tracee, registers.Rdx, registers.R10, context);
             case CallNumber.futex when ((int)registers.Rsi & FUTEX_CMD_MASK) == FUTEX_WAIT && registers.R10 != 0:
                 return Waiting(Timespec(tracee, registers.R10), context);

@@ -41,9 +41,9 @@ public static class AgentAbi
 
     public const int SlotTid = 20;
     public const int SlotData = 96;
-    public const int SlotSignalHead = 128;
-    public const int SlotSignals = 144;
-    public const int SignalBytes = 136;
-    public const int SignalInfo = 8;
-    public const int SignalRing = 32;
+    public const uint SlotSignalHead = 128;
+    public const uint SlotSignals = 144;
+    public const uint SignalBytes = 136;
+    public const uint SignalInfo = 8;
+    public const uint SignalRing = 32;
 }

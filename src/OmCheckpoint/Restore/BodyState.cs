@@ -1,4 +1,3 @@
-using System.Runtime.InteropServices;
 using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.V1;
@@ -8,8 +7,6 @@ namespace OpenMosix.Checkpoint.Restore;
 /// <summary>The last steps of every restore, wherever it goes: what makes a filled address space the body.</summary>
 internal static class BodyState
 {
-    private const int SignalsPerBatch = 256;
-
     /// <summary>The files are whole, protections as they were, brk and arguments known.</summary>
     public static void SetMemory(Agent agent, ProcessImage image, FileStand files)
     {
@@ -40,26 +37,15 @@ internal static class BodyState
         Dispositions.AddForBody(batch, image);
         ProcessState.AddThread(batch, image.Threads[0]);
         FileStand.Execute(agent, batch, "handlers and the thread's state");
-        Queue(agent, tracee, [.. image.Threads[0].Pending.Select(signal => signal.Siginfo.ToByteArray())], SignalQueue.AddToSelf);
-        Queue(agent, tracee, [.. image.SharedPending.Select(signal => signal.Siginfo.ToByteArray()), .. more], SignalQueue.AddToProcess);
+        PendingSignals.Queue(agent, tracee, image, more);
     }
 
     /// <summary>Registers and mask with which it goes on. Nothing may be executed in it behind this.</summary>
-    public static void SetRegisters(Tracee tracee, ProcessImage image)
+    public static void SetRegisters(Tracee tracee, ProcessImage image, in Registers registers)
     {
         var thread = image.Threads[0];
         XsaveLayout.Load(tracee, thread);
         tracee.SignalMask = thread.SignalMask;
-        tracee.Registers = MemoryMarshal.Read<Registers>(thread.Registers.Span);
-    }
-
-    private static void Queue(Agent agent, Tracee tracee, List<byte[]> signals, Action<Batch, Tracee, IEnumerable<byte[]>> add)
-    {
-        foreach (var some in signals.Chunk(SignalsPerBatch))
-        {
-            var batch = agent.NewBatch(stopOnError: true);
-            add(batch, tracee, some);
-            FileStand.Execute(agent, batch, "queueing signals");
-        }
+        tracee.Registers = registers;
     }
 }

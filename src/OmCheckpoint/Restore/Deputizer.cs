@@ -20,14 +20,17 @@ internal static class Deputizer
     {
         var agent = frozen.Agent();
         var arena = MakeArena(frozen.Tracee, agent);
+        var drained = false;
         try
         {
+            PendingSignals.Drain(agent, frozen.Tracee, image);
+            drained = true;
             Convert(agent, frozen.Tracee, image);
         }
         catch (TraceeException)
         {
             arena.Dispose();
-            Revert(agent, image);
+            Revert(agent, frozen.Tracee, image, drained);
             throw;
         }
 
@@ -64,12 +67,17 @@ internal static class Deputizer
         tracee.Registers = registers;
     }
 
-    private static void Revert(Agent agent, ProcessImage image)
+    private static void Revert(Agent agent, Tracee tracee, ProcessImage image, bool drained)
     {
         var batch = agent.NewBatch();
         ProcessState.AddThread(batch, image.Threads[0]);
         Dispositions.AddForBody(batch, image);
         agent.Run(batch);
+        if (drained)
+        {
+            PendingSignals.Queue(agent, tracee, image, []);
+        }
+
         agent.SetTrap(Dispositions.OfBody(image, Signals.SIGTRAP));
     }
 
@@ -80,9 +88,10 @@ internal static class Deputizer
         create.Add(CallNumber.memfd_create, create.Data("om-arena\0"u8), MFD_CLOEXEC | MFD_ALLOW_SEALING);
         var descriptor = (ulong)FileStand.Execute(agent, create, "making the arena")[0];
         var error = Kernel.TakeDescriptor(tracee.Pid, (int)descriptor, out var arena);
+        // Not by the process: its RLIMIT_FSIZE is for its own files.
+        error = error != 0 ? error : Kernel.Truncate(arena!, AgentAbi.ArenaBytes);
 
         var map = agent.NewBatch();
-        map.Add(CallNumber.ftruncate, descriptor, AgentAbi.ArenaBytes);
         map.Add(
             CallNumber.mmap, (agent.Area + AgentAbi.ArenaOffset).Value, AgentAbi.ArenaBytes, Mappings.PROT_READ | Mappings.PROT_WRITE,
             Mappings.MAP_SHARED | Mappings.MAP_FIXED, descriptor, 0);

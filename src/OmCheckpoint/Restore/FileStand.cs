@@ -33,6 +33,22 @@ internal sealed class FileStand
     public static FileStand Make(Agent agent, ProcessImage image, Func<int, bool> wanted, IEnumerable<(ulong Start, ulong End)> taken)
     {
         var stand = new FileStand(image.Files.Count);
+        try
+        {
+            stand.Fill(agent, image, wanted, taken);
+            return stand;
+        }
+        catch (TraceeException)
+        {
+            var removal = agent.NewBatch();
+            stand.AddRemoval(removal);
+            agent.Run(removal);
+            throw;
+        }
+    }
+
+    private void Fill(Agent agent, ProcessImage image, Func<int, bool> wanted, IEnumerable<(ulong Start, ulong End)> taken)
+    {
         var files = Enumerable.Range(0, image.Files.Count).Where(wanted).ToList();
         var occupied = taken.ToList();
         foreach (var some in files.Chunk(64))
@@ -47,7 +63,7 @@ internal sealed class FileStand
             var made = Execute(agent, create, "making memory files");
             for (var i = 0; i < some.Length; i++)
             {
-                stand._descriptors[some[i]] = (ulong)made[i];
+                _descriptors[some[i]] = (ulong)made[i];
             }
         }
 
@@ -55,7 +71,7 @@ internal sealed class FileStand
         foreach (var file in files)
         {
             var mapped = image.Files[file];
-            fill.Add(CallNumber.ftruncate, stand._descriptors[file]!.Value, mapped.SizeBytes);
+            fill.Add(CallNumber.ftruncate, _descriptors[file]!.Value, mapped.SizeBytes);
             if (mapped.Ranges.Count == 0)
             {
                 continue;
@@ -67,16 +83,15 @@ internal sealed class FileStand
             occupied.Add((address.Value, address.Value + (end - start)));
             fill.Add(
                 CallNumber.mmap, address.Value, end - start, Mappings.PROT_READ | Mappings.PROT_WRITE,
-                Mappings.MAP_SHARED | Mappings.MAP_FIXED | Mappings.MAP_NORESERVE, stand._descriptors[file]!.Value, start);
-            stand._staging.Add((address, end - start));
-            stand.Bases[file] = unchecked(address.Value - start);
+                Mappings.MAP_SHARED | Mappings.MAP_FIXED | Mappings.MAP_NORESERVE, _descriptors[file]!.Value, start);
+            _staging.Add((address, end - start));
+            Bases[file] = unchecked(address.Value - start);
         }
 
         Execute(agent, fill, "staging the files' content");
-        return stand;
     }
 
-    /// <summary>The content is there: descriptors and staging are not needed any more.</summary>
+    /// <summary>The content is there, or never will be: descriptors and staging are not needed any more. Once.</summary>
     public void AddRemoval(Batch batch)
     {
         foreach (var (address, bytes) in _staging)
@@ -88,6 +103,9 @@ internal sealed class FileStand
         {
             batch.Add(CallNumber.close, descriptor);
         }
+
+        _staging.Clear();
+        Array.Clear(_descriptors);
     }
 
     /// <summary>Runs a batch in which every call must succeed.</summary>

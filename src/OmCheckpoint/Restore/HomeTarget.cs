@@ -19,11 +19,12 @@ internal sealed class HomeTarget : IRestoreTarget
         _frozen = frozen;
         _image = image;
         var agent = frozen.Agent();
+        FileStand? made = null;
         try
         {
             var extents = new ExtentIndex(image);
             var skeleton = new Skeleton(frozen.Tracee.Pid, image, extents);
-            Files = FileStand.Make(agent, image, skeleton.Lacks, skeleton.Taken.Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)));
+            Files = made = FileStand.Make(agent, image, skeleton.Lacks, skeleton.Taken.Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)));
             var batch = agent.NewBatch(stopOnError: true);
             skeleton.AddRepair(batch, Files);
             foreach (var mapping in Mappings.OfBody(image))
@@ -35,6 +36,7 @@ internal sealed class HomeTarget : IRestoreTarget
         }
         catch (TraceeException)
         {
+            Remove(agent, made);
             frozen.LetGo();
             throw;
         }
@@ -45,7 +47,9 @@ internal sealed class HomeTarget : IRestoreTarget
     /// <summary>The deputy of a body that never ran: its pages are those of the image still.</summary>
     public static void TakeBack(FrozenThread frozen, ProcessImage image, FinishOptions options)
     {
-        BodyState.SetThread(frozen.Agent(), frozen.Tracee, image, options.Signals);
+        // Read now that the deputy stands: what its handler has put there meanwhile, no one else has seen.
+        var ring = SignalRing.Take(frozen.Tracee, new RemoteAddress(image.AgentArea));
+        BodyState.SetThread(frozen.Agent(), frozen.Tracee, image, [.. options.Signals, .. ring]);
         GoOn(frozen, image);
     }
 
@@ -54,7 +58,8 @@ internal sealed class HomeTarget : IRestoreTarget
         var agent = _frozen.Agent();
         BodyState.SetMemory(agent, _image, Files);
         _converted = true;
-        BodyState.SetThread(agent, _frozen.Tracee, _image, options.Signals);
+        var ring = SignalRing.Take(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
+        BodyState.SetThread(agent, _frozen.Tracee, _image, [.. options.Signals, .. ring]);
         return (SafeFileHandle?)null;
     }
 
@@ -62,8 +67,10 @@ internal sealed class HomeTarget : IRestoreTarget
 
     public void Abort()
     {
+        Remove(_frozen.Agent(), Files);
         if (_converted)
         {
+            PendingSignals.Drain(_frozen.Agent(), _frozen.Tracee, _image);
             Deputizer.Convert(_frozen.Agent(), _frozen.Tracee, _image);
             Deputizer.Enter(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
             _frozen.Release();
@@ -73,12 +80,21 @@ internal sealed class HomeTarget : IRestoreTarget
         _frozen.LetGo();
     }
 
+    /// <summary>No descriptor of ours stays in the job's table.</summary>
+    private static void Remove(Agent agent, FileStand? files)
+    {
+        var removal = agent.NewBatch();
+        files?.AddRemoval(removal);
+        agent.Run(removal);
+    }
+
     private static void GoOn(FrozenThread frozen, ProcessImage image)
     {
         var agent = frozen.Agent();
+        var registers = SleepAgain.Prepare(agent, frozen.Tracee, image, native: true);
         agent.SetTrap(Dispositions.OfBody(image, Signals.SIGTRAP));
         agent.Leave(unmap: true);
-        BodyState.SetRegisters(frozen.Tracee, image);
+        BodyState.SetRegisters(frozen.Tracee, image, registers);
         frozen.Release();
     }
 }

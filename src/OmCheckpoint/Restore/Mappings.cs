@@ -11,6 +11,7 @@ internal static class Mappings
     public const ulong PROT_WRITE = 2;
     public const ulong MAP_SHARED = 0x01;
     public const ulong MAP_PRIVATE = 0x02;
+    public const ulong MAP_DROPPABLE = 0x08;
     public const ulong MAP_FIXED = 0x10;
     public const ulong MAP_ANONYMOUS = 0x20;
     public const ulong MAP_GROWSDOWN = 0x100;
@@ -33,7 +34,9 @@ internal static class Mappings
         var filled = extents.Touches(mapping.Start, mapping.End);
         var protection = mapping.Protection | (filled ? PROT_READ | PROT_WRITE : 0);
         var flags = MAP_FIXED | (mapping.Flags & (MAP_GROWSDOWN | MAP_NORESERVE));
-        flags |= mapping.Kind is MappingKind.FileShared ? MAP_SHARED : MAP_PRIVATE;
+        flags |= mapping.Kind is MappingKind.FileShared ? MAP_SHARED
+            : descriptor is null && (mapping.Flags & MAP_DROPPABLE) != 0 ? MAP_DROPPABLE
+            : MAP_PRIVATE;
         if (descriptor is null)
         {
             flags |= MAP_ANONYMOUS;

@@ -13,6 +13,7 @@ internal sealed class RemoteTarget : IRestoreTarget
     private const ulong PR_SET_NO_NEW_PRIVS = 38;
     private const ulong SECCOMP_SET_MODE_FILTER = 1;
     private const ulong SECCOMP_FILTER_FLAG_NEW_LISTENER = 1 << 3;
+    private const ulong SECCOMP_FILTER_FLAG_TSYNC_ESRCH = 1 << 4;
     private const ulong SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV = 1 << 5;
     private const int InstructionBytes = 8;
 
@@ -49,12 +50,21 @@ internal sealed class RemoteTarget : IRestoreTarget
         _agent.Run(process);
         BodyState.SetThread(_agent, _tracee, _image, options.Signals);
         var listener = options.SeccompProgram.IsEmpty ? null : Filter(options.SeccompProgram.Span);
+        var registers = SleepAgain.Prepare(_agent, _tracee, _image, native: options.SeccompProgram.IsEmpty);
         _agent.SetTrap(Dispositions.OfBody(_image, Signals.SIGTRAP));
-        BodyState.SetRegisters(_tracee, _image);
+        BodyState.SetRegisters(_tracee, _image, registers);
         return listener;
     }
 
-    public void Run() => _tracee.Detach();
+    public void Run()
+    {
+        if (_image.Stopped)
+        {
+            _ = Kernel.Kill(_tracee.Pid, Signals.SIGSTOP);
+        }
+
+        _tracee.Detach();
+    }
 
     public void Abort() => _ = Kernel.Kill(_tracee.Pid, Signals.SIGKILL);
 
@@ -68,7 +78,8 @@ internal sealed class RemoteTarget : IRestoreTarget
         BinaryPrimitives.WriteUInt64LittleEndian(descriptor[8..], install.Data(program));
         install.Add(CallNumber.prctl, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
         var index = install.Add(
-            CallNumber.seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
+            CallNumber.seccomp, SECCOMP_SET_MODE_FILTER,
+            SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC_ESRCH | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
             install.Data(descriptor));
         var listener = (ulong)FileStand.Execute(_agent, install, "installing the filter")[index];
         var error = Kernel.TakeDescriptor(_tracee.Pid, (int)listener, out var taken);

@@ -1,6 +1,7 @@
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Snapshot;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
@@ -46,6 +47,12 @@ public sealed class RestoringProcess : IDisposable
         if (XsaveLayout.Missing(image.Threads[0]) is { } component)
         {
             return Failures.Refused(Stage.Restore, Refusals.CpuFeatures($"component {component} of the extended registers"));
+        }
+
+        var missing = CpuFeatures.Missing(image.Cpu.Features.Span, CpuFeatures.Read());
+        if (missing.Count > 0)
+        {
+            return Failures.Refused(Stage.Restore, Refusals.CpuFeatures(string.Join(", ", missing)));
         }
 
         var tracee = BlankChild.Seize(pid);
@@ -128,8 +135,16 @@ public sealed class RestoringProcess : IDisposable
         return new RestoringProcess(pid, thread, outcome.Value);
     }
 
-    private static Outcome<FrozenThread> StopDeputy(int pid, ProcessImage image) =>
-        FrozenThread.Stop(pid, new FreezeOptions { AgentArea = new RemoteAddress(image.AgentArea) }, CancellationToken.None);
+    private static Outcome<FrozenThread> StopDeputy(int pid, ProcessImage image)
+    {
+        var stopped = FrozenThread.Stop(pid, new FreezeOptions { AgentArea = new RemoteAddress(image.AgentArea) }, CancellationToken.None);
+        if (stopped.Ok)
+        {
+            DeputyHandler.Leave(stopped.Value.Tracee);
+        }
+
+        return stopped;
+    }
 
     private void End()
     {

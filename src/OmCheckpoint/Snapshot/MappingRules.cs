@@ -82,8 +82,10 @@ internal static class MappingRules
 
     private static Refusal? ByFlags(MemoryArea area)
     {
-        // VM_SHARED is only set when the file was opened for writing: then the memory can be written, by this one or by others.
-        if (area.Shared && (area.Flags.Contains("sh") || area.Writable || IsMemoryFile(area.Name)))
+        // VM_SHARED is only set when the file was opened for writing: then the memory can be written, by this one or by others. The memfd
+        // of a remote always is, and nobody writes it.
+        var isOurs = RemoteFileName.TryDecode(area.Name, out _);
+        if (area.Shared && (area.Writable || (!isOurs && (area.Flags.Contains("sh") || IsMemoryFile(area.Name)))))
         {
             return Refusals.SharedMemory(area.ToString());
         }
@@ -102,6 +104,6 @@ internal static class MappingRules
 
     /// <summary>Files that are memory: read-only here, but somebody writes them.</summary>
     private static bool IsMemoryFile(string name) => name.StartsWith("/dev/shm/", StringComparison.Ordinal)
-        || (name.StartsWith("/memfd:", StringComparison.Ordinal) && !RemoteFileName.TryDecode(name, out _))
+        || name.StartsWith("/memfd:", StringComparison.Ordinal)
         || name.StartsWith("/dev/zero", StringComparison.Ordinal);
 }

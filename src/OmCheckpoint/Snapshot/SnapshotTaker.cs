@@ -42,7 +42,6 @@ internal static class SnapshotTaker
             Name = ReadLine($"/proc/{pid}/comm"),
             Pid = options.HomePid != 0 ? options.HomePid : pid,
             Cpu = new Protocol.V1.Cpu { Vendor = CpuFeatures.Vendor, Features = Google.Protobuf.ByteString.CopyFrom(CpuFeatures.Read()) },
-            Clocks = ClockReader.Read(),
             AgentArea = agent.Area.Value,
             Personality = Convert.ToUInt32(ReadLine($"/proc/{pid}/personality"), 16),
             ResidentBytes = status.ResidentBytes,

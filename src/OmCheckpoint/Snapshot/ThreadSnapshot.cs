@@ -26,6 +26,10 @@ internal static class ThreadSnapshot
         var tracee = frozen.Tracee;
         var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
         var resumption = RestartRules.ForImage(tracee, tracee.Registers, frozen.Context);
+        // Deadlines are told on the process's own clock, which in a cell is home's. Ours is read first: what lies between makes a sleep
+        // longer, never shorter.
+        var ours = ClockReader.Monotonic;
+        image.Clocks = Clocks(agent);
         var thread = new ThreadImage
         {
             Tid = image.Pid,
@@ -33,7 +37,7 @@ internal static class ThreadSnapshot
             Registers = ByteString.CopyFrom(MemoryMarshal.AsBytes([resumption.Registers])),
             SignalMask = tracee.SignalMask,
             ResumedCall = (uint)resumption.Call,
-            ResumedDeadlineNs = resumption.Deadline,
+            ResumedDeadlineNs = resumption.Call == 0 ? 0 : resumption.Deadline - ours + image.Clocks.MonotonicNs,
         };
         XsaveLayout.Save(tracee, thread);
         Restartable(tracee, thread);
@@ -41,6 +45,27 @@ internal static class ThreadSnapshot
         thread.Pending.AddRange(Pending(tracee, shared: false));
         image.SharedPending.AddRange(Pending(tracee, shared: true));
         image.Threads.Add(thread);
+    }
+
+    private static ClockOffsets Clocks(Agent agent)
+    {
+        const int TimespecBytes = 16;
+        int[] clocks = [1, 7, 0]; // CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME
+        var batch = agent.NewBatch();
+        var times = batch.Reserve(clocks.Length * TimespecBytes);
+        for (var i = 0; i < clocks.Length; i++)
+        {
+            batch.Add(CallNumber.clock_gettime, (ulong)clocks[i], times + (ulong)(i * TimespecBytes));
+        }
+
+        var results = agent.Run(batch);
+        long Time(int index)
+        {
+            var bytes = results.Bytes(times + (ulong)(index * TimespecBytes), TimespecBytes);
+            return (BinaryPrimitives.ReadInt64LittleEndian(bytes) * 1_000_000_000) + BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
+        }
+
+        return new ClockOffsets { MonotonicNs = Time(0), BoottimeNs = Time(1), RealtimeNs = Time(2) };
     }
 
     private static void Restartable(Tracee tracee, ThreadImage thread)

@@ -98,7 +98,7 @@ internal sealed class Tracee(int pid)
             }
             else if (status.IsSignalDelivery && status.StopSignal == Signals.SIGTRAP)
             {
-                _heldSignals.Add(PendingSiginfo());
+                Hold();
             }
             else if (!status.IsEventStop)
             {
@@ -118,6 +118,9 @@ internal sealed class Tracee(int pid)
 
         return info;
     }
+
+    /// <summary>Keeps the signal of this stop for later.</summary>
+    public void Hold() => _heldSignals.Add(PendingSiginfo());
 
     public void ForgetHeldSignals() => _heldSignals.Clear();
 

@@ -18,6 +18,9 @@ public static class ImageFormat
 
     public const ulong PageBytes = 4096;
 
+    /// <summary>OM_AREA_BYTES of om_abi.h: addresses that belong to the agent from ProcessImage.agent_area on.</summary>
+    public const ulong AgentAreaBytes = 0x13_6000;
+
     /// <summary>The first address that is not the user's with four-level page tables.</summary>
     public const ulong UserEnd = 0x7fff_ffff_f000;
 }

@@ -52,9 +52,15 @@ public static class ImageValidation
             end = mapping.End;
         }
 
-        return image.AgentArea % ImageFormat.PageBytes != 0 || image.AgentArea is 0 or >= ImageFormat.UserEnd
-            ? "the agent's area is not an address of a user"
-            : null;
+        if (!IsRange(image.AgentArea, unchecked(image.AgentArea + ImageFormat.AgentAreaBytes)))
+        {
+            return "the agent's area is not a range of pages of a user";
+        }
+
+        // What is mapped over the agent would replace the code that maps it.
+        var over = image.Mappings.FirstOrDefault(mapping => mapping.Kind is not MappingKind.Vsyscall
+            && mapping.Start < image.AgentArea + ImageFormat.AgentAreaBytes && image.AgentArea < mapping.End);
+        return over is null ? null : $"mapping {over.Start:x}-{over.End:x} lies in the agent's area";
     }
 
     private static string? CheckExtents(ProcessImage image)

@@ -1,0 +1,143 @@
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Restore;
+using OpenMosix.Protocol.Image;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Checkpoint.Tests.Restore;
+
+public sealed class RestoreTests
+{
+    [RootFact]
+    public void Restore_OfABodyWithOneOfEverything_FindsAllOfIt()
+    {
+        using var original = Guest.Start("body", "an argument");
+        original.Expect("ready");
+        using var copy = Move(original.Pid);
+        Assert.Equal(0, Signal.Queue(copy.Pid, 10, 4711));
+        copy.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void Restore_TwiceOver_IsStillTheSameBody()
+    {
+        using var original = Guest.Start("body", "an argument");
+        original.Expect("ready");
+        using var second = Move(original.Pid);
+        // The second one is a remote: its files are memfds that say which files they stand for.
+        using var third = Move(second.Pid, remote: true);
+        Assert.Equal(0, Signal.Queue(third.Pid, 10, 4711));
+        third.ExpectGoodEnd();
+    }
+
+    [RootTheory]
+    [InlineData("sleep")]
+    [InlineData("sleep-rmtp")]
+    [InlineData("clock-sleep")]
+    [InlineData("sleep-until")]
+    [InlineData("futex")]
+    [InlineData("sigtimedwait")]
+    [InlineData("compute")]
+    [InlineData("read-forever")]
+    [InlineData("poll-forever")]
+    [InlineData("select-forever")]
+    public void Restore_OfAProcessThatWaits_GoesOnWaiting(string kind)
+    {
+        using var original = Guest.Start("waits", kind);
+        original.Expect("ready");
+        using var copy = Move(original.Pid);
+        copy.Send("x");
+        copy.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void Restore_OfALongSleep_EndsAtItsOldEnd()
+    {
+        using var original = Guest.Start("long", "1000000");
+        original.Expect("ready");
+        GuestState.WaitFor(original.Pid, 'S');
+        // The sleep has eleven days to go; in the image it has next to nothing. Begun anew, it would not end before the test does.
+        using var copy = Move(original.Pid, change: image =>
+        {
+            Assert.NotEqual(0u, image.Threads[0].ResumedCall);
+            image.Threads[0].ResumedDeadlineNs = ClockReader.Monotonic + 1_000_000;
+        });
+        copy.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void Begin_OfAnImageThatNeedsAnotherCpu_IsRefusedByName()
+    {
+        using var original = Guest.Start("waits", "read-forever");
+        original.Expect("ready");
+        using var frozen = FrozenProcess.Freeze(original.Pid).Value;
+        var image = frozen.Snapshot().Value;
+        var features = image.Cpu.Features.ToByteArray();
+        features.AsSpan().Fill(0xff);
+        image.Cpu.Features = Google.Protobuf.ByteString.CopyFrom(features);
+
+        using var blank = Guest.Start("blank");
+        blank.Expect("blank");
+        var outcome = RestoringProcess.Begin(blank.Pid, image);
+        Assert.Equal("cpu", outcome.Failure?.Refusal?.Name);
+    }
+
+    [RootFact]
+    public void Begin_OfAnImageWithAnotherVdso_IsRefusedByName()
+    {
+        using var original = Guest.Start("waits", "read-forever");
+        original.Expect("ready");
+        using var frozen = FrozenProcess.Freeze(original.Pid).Value;
+        var image = frozen.Snapshot().Value;
+        image.Mappings.Single(mapping => mapping.Kind == MappingKind.Vdso).VdsoHash = Google.Protobuf.ByteString.CopyFrom(new byte[32]);
+
+        using var blank = Guest.Start("blank");
+        blank.Expect("blank");
+        var outcome = RestoringProcess.Begin(blank.Pid, image);
+        Assert.Equal("vdso", outcome.Failure?.Refusal?.Name);
+    }
+
+    [RootFact]
+    public void Abort_BeforeRun_EndsTheChildAndLeavesTheOriginal()
+    {
+        using var original = Guest.Start("waits", "read-forever");
+        original.Expect("ready");
+        using var blank = Guest.Start("blank");
+        blank.Expect("blank");
+        using (var frozen = FrozenProcess.Freeze(original.Pid).Value)
+        {
+            var image = frozen.Snapshot().Value;
+            RestoringProcess.Begin(blank.Pid, image).Value.Dispose();
+        }
+
+        Assert.True(blank.Reap().IsSignaled);
+        original.Send("x");
+        original.ExpectGoodEnd();
+    }
+
+    /// <summary>Freeze to Run on one machine; the original is gone afterwards.</summary>
+    private static Guest Move(int pid, bool remote = false, Action<ProcessImage>? change = null)
+    {
+        var blank = Guest.Start("blank");
+        blank.Expect("blank");
+        // A remote keeps its agent: it is found where the image says.
+        var agent = remote ? Agents.AreaOf(pid) : (Tracing.RemoteAddress?)null;
+        var frozen = FrozenProcess.Freeze(pid, new FreezeOptions { AgentArea = agent }).Value;
+        var snapshot = frozen.Snapshot(new Checkpoint.Snapshot.SnapshotOptions { Remote = remote });
+        Assert.True(snapshot.Ok, snapshot.ToString());
+        // Over the wire and back, as everywhere.
+        var image = ProcessImage.Parser.ParseFrom(Google.Protobuf.MessageExtensions.ToByteArray(snapshot.Value));
+        change?.Invoke(image);
+        Assert.Null(ImageValidation.Check(image));
+
+        var begun = RestoringProcess.Begin(blank.Pid, image);
+        Assert.True(begun.Ok, begun.ToString());
+        Copy.All(pid, image, begun.Value);
+        var finished = begun.Value.Finish();
+        Assert.True(finished.Ok, finished.ToString());
+        Assert.Equal(0, Interop.Kernel.Kill(pid, 9));
+        frozen.Dispose();
+        var run = begun.Value.Run();
+        Assert.True(run.Ok, run.ToString());
+        return blank;
+    }
+}
