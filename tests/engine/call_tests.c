@@ -171,10 +171,27 @@ static void cost_body(struct shared *s)
 	s->numbers[0] = (int64_t)times[TIMES / 2];
 	s->numbers[1] = (int64_t)times[TIMES / 10];
 	s->numbers[2] = (int64_t)times[TIMES * 9 / 10];
+	int fd = open(path, O_CREAT | O_RDWR | O_TRUNC, 0600);
+	uint64_t before = now_ns();
+	for (int i = 0; i < 32; i++)
+		EXPECT(pwrite(fd, big, 1 << 20, 0) == 1 << 20);
+	s->numbers[3] = (int64_t)(now_ns() - before);
+	before = now_ns();
+	for (int i = 0; i < 32; i++)
+		EXPECT(pread(fd, big, 1 << 20, 0) == 1 << 20);
+	s->numbers[4] = (int64_t)(now_ns() - before);
+	for (int i = 0; i < 256; i++) {
+		before = now_ns();
+		EXPECT(pread(fd, big, 4096, 0) == 4096);
+		times[i] = now_ns() - before;
+	}
+	qsort(times, 256, sizeof(times[0]), compare);
+	s->numbers[5] = (int64_t)times[128];
 }
 
 static bool cost(const char *dir)
 {
+	snprintf(path, sizeof(path), "%s/file", dir);
 	struct world *w = world_prepare(dir, cost_body);
 	/* Without the relay in between. */
 	om_engine_peer(w->pc2, "pc1", "127.0.0.1", (uint16_t)om_engine_port(w->pc1));
@@ -184,6 +201,8 @@ static bool cost(const char *dir)
 	printf("getppid forwarded over the link: median %.1f us (10%%: %.1f, 90%%: %.1f)\n",
 	       (double)w->shared->numbers[0] / 1000, (double)w->shared->numbers[1] / 1000,
 	       (double)w->shared->numbers[2] / 1000);
+	printf("1 MiB: writes %.0f MiB/s, reads %.0f MiB/s; 4 KiB reads %.1f us\n", 32e9 / (double)w->shared->numbers[3],
+	       32e9 / (double)w->shared->numbers[4], (double)w->shared->numbers[5] / 1e3);
 	return world_close(w);
 }
 
