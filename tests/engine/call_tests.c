@@ -201,8 +201,9 @@ static bool cost(const char *dir)
 	printf("getppid forwarded over the link: median %.1f us (10%%: %.1f, 90%%: %.1f)\n",
 	       (double)w->shared->numbers[0] / 1000, (double)w->shared->numbers[1] / 1000,
 	       (double)w->shared->numbers[2] / 1000);
-	printf("1 MiB: writes %.0f MiB/s, reads %.0f MiB/s; 4 KiB reads %.1f us\n", 32e9 / (double)w->shared->numbers[3],
-	       32e9 / (double)w->shared->numbers[4], (double)w->shared->numbers[5] / 1e3);
+	printf("1 MiB: writes %.0f MiB/s, reads %.0f MiB/s; 4 KiB reads %.1f us\n",
+	       32e9 / (double)w->shared->numbers[3], 32e9 / (double)w->shared->numbers[4],
+	       (double)w->shared->numbers[5] / 1e3);
 	return world_close(w);
 }
 

@@ -164,8 +164,9 @@ int om_remote_call(om_remote *remote, int32_t number, const uint64_t args[6], bo
 int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_t bytes, void *reply,
 		  uint32_t capacity);
 
-/* What the body has used away from home: on this host and, as told by om_remote_usage_before, on those before it. Calls of
- * getrusage, times and CPU clocks add it to what home says. It is to travel with a body that goes on to another host. */
+/* What the body has used away from home: on this host and, as told by om_remote_usage_before, on those before it. Calls
+ * of getrusage, times and CPU clocks add it to what home says. It is to travel with a body that goes on to another
+ * host. */
 struct om_usage {
 	uint64_t user_ns, system_ns;
 	uint64_t minor_faults, major_faults;

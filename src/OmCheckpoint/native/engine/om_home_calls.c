@@ -187,6 +187,15 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 	return 0;
 }
 
+/* One that has the agent's handler: the body may have made it ignore the usual one, and with it its deputy. */
+static int cancel_signal(const struct om_home *home)
+{
+	uint64_t blocked, caught;
+	if (om_signal_sets(home->pid, &blocked, &caught) || caught & 1ull << (OM_CANCEL_SIGNAL - 1) || !caught)
+		return OM_CANCEL_SIGNAL;
+	return 64 - __builtin_clzll(caught);
+}
+
 /* The flag is for a call not yet begun, the signal for one that has: deputy.S. By pidfd: a deputy that has been reaped
  * meanwhile is not somebody else. */
 void om_home_cancel(struct om_home *home)
@@ -194,10 +203,10 @@ void om_home_cancel(struct om_home *home)
 	uint32_t request = home->state->last_request;
 	siginfo_t info = {0};
 	__atomic_store_n(&home->slot->cancel, request, __ATOMIC_SEQ_CST);
-	info.si_signo = OM_CANCEL_SIGNAL;
+	info.si_signo = cancel_signal(home);
 	info.si_code = OM_CANCEL_SI_CODE;
 	info.si_value.sival_int = (int)request;
-	syscall(SYS_pidfd_send_signal, home->pidfd, OM_CANCEL_SIGNAL, &info, 0);
+	syscall(SYS_pidfd_send_signal, home->pidfd, info.si_signo, &info, 0);
 }
 
 uint64_t om_home_data_address(const om_home *home)

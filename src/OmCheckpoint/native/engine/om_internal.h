@@ -139,7 +139,7 @@ void om_peer_kick(struct om_peer *peer);
 /* ---- engine ----------------------------------------------------------------------------------------------------- */
 
 #define OM_TABLE_BUCKETS 256u
-#define OM_ENDED_KEYS	 4096u
+#define OM_ENDED_KEYS    4096u
 
 struct om_engine {
 	char node[OM_NODE_ID_BYTES];
@@ -174,6 +174,9 @@ int om_watch_open(struct om_engine *engine, struct om_watch **watch);
 void om_watch_close(struct om_watch *watch);
 int om_watch_add(struct om_watch *watch, int pidfd, uint64_t key);
 void om_watch_remove(struct om_watch *watch, int pidfd);
+
+/* The signals a process blocks and those it has handlers for. */
+int om_signal_sets(int32_t pid, uint64_t *blocked, uint64_t *caught);
 
 /* A state of OM_STATE_BYTES that outlives this process when fd is not -1. */
 void *om_state_map(int fd);

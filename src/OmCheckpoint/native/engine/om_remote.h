@@ -107,7 +107,8 @@ void om_remote_post(struct om_remote *remote, bool own);
 void om_remote_post_again(struct om_remote *remote); /* the same number, after a reconnect */
 int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t flags);
-/* The part of a call of side `both` that is done here, when home has done its own: flags of the answer (om_remote_both.c). */
+/* The part of a call of side `both` that is done here, when home has done its own: flags of the answer
+ * (om_remote_both.c). */
 uint32_t om_remote_both(struct om_remote *remote);
 /* After the first WELCOME to a warden that found a call of the body in the state page: goes on with it. */
 void om_remote_take_over(struct om_remote *remote);
@@ -116,8 +117,5 @@ bool om_remote_still_waits(struct om_remote *remote);
 /* The cancelled call of the body ends as a signal or a stop wants it. */
 void om_remote_end_cancelled(struct om_remote *remote);
 void *om_remote_receiver(void *remote);
-
-/* The body's signal mask and the signals it has handlers for. */
-int om_signal_sets(int32_t pid, uint64_t *blocked, uint64_t *caught);
 
 #endif

@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "om_remote.h"
+#include "om_internal.h"
 
 static bool field(const char *text, const char *name, uint64_t *set)
 {
