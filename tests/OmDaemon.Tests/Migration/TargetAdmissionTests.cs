@@ -35,19 +35,21 @@ public sealed class TargetAdmissionTests
     }
 
     [Theory]
-    [InlineData(new byte[] { 1, 2 }, new byte[] { 1, 2 }, null)]
-    [InlineData(new byte[] { 1, 2 }, new byte[] { 3, 3 }, null)]
-    [InlineData(new byte[] { 1, 0, 0 }, new byte[] { 1 }, null)]
-    [InlineData(new byte[] { 1, 0, 4 }, new byte[] { 1, 0 }, "cpu")]
-    [InlineData(new byte[] { 1, 2 }, new byte[] { 1, 1 }, "cpu")]
-    public void Check_CpuFeatures_MustAllBeThere(byte[] needed, byte[] present, string? refusal)
+    [InlineData(new byte[] { 1, 0, 0, 0 }, new byte[] { 1, 0, 0, 0 }, null)] // fpu
+    [InlineData(new byte[] { 1, 0, 0, 0 }, new byte[] { 1, 0, 0, 2 }, null)]
+    [InlineData(new byte[] { 1, 0, 0, 2 }, new byte[] { 1, 0, 0, 0 }, "sse")]
+    [InlineData(new byte[] { 1, 0, 0, 0 }, new byte[0], "fpu")]
+    [InlineData(new byte[] { 2, 0, 0, 0 }, new byte[0], null)] // vme: nothing that a program could pick up
+    public void Check_CpuFeatures_MustAllBeThere(byte[] needed, byte[] present, string? missing)
     {
         ProcessImage image = Image(1);
         image.Cpu = new Cpu { Features = ByteString.CopyFrom(needed) };
         TargetState target = Target(1000, 0);
         target.Self.CpuFeatures = ByteString.CopyFrom(present);
 
-        Assert.Equal(refusal, TargetAdmission.Check(image, target)?.Name);
+        Refusal? refusal = TargetAdmission.Check(image, target);
+        Assert.Equal(missing is null ? null : "cpu", refusal?.Name);
+        Assert.Contains(missing is null ? "" : $"lacks {missing},", refusal?.Object ?? "", StringComparison.Ordinal);
     }
 
     [Fact]
