@@ -17,9 +17,11 @@ namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class Reconciler(
     JobRegistry jobs, Mover mover, MoveNodes nodes, HomeDeputy deputy, Errands errands, IClusterView cluster, IPeerChannels channels, IEventFeed feed,
-    DaemonOptions options, ILogger<Reconciler> log) : BackgroundService, IWardenListener
+    DaemonOptions options, TimeProvider time, ILogger<Reconciler> log) : BackgroundService, IWardenListener
 {
     private const int SIGKILL = 9;
+
+    private static readonly TimeSpan AgainAfter = TimeSpan.FromSeconds(5);
 
     private readonly Channel<string> _nodes = Channel.CreateUnbounded<string>(new UnboundedChannelOptions { SingleReader = true });
 
@@ -98,6 +100,7 @@ internal sealed partial class Reconciler(
         catch (RpcException said)
         {
             LogSilent(node, said.Status.ToString());
+            _ = AgainAsync(node, stoppingToken);
             return;
         }
         foreach (HeldProcess one in held.Processes)
@@ -107,6 +110,14 @@ internal sealed partial class Reconciler(
             if (residence.Place == Place.Away && residence.Node == node && ReferenceEquals(process.Residence, residence) && held.Processes.All(one => one.Key != residence.Key))
                 Lost(process, node);
         }
+    }
+
+    // It is up and its daemon or warden is not ready yet. Once it counts as dead its return is an event.
+    private async Task AgainAsync(string node, CancellationToken stoppingToken)
+    {
+        await Task.Delay(AgainAfter, time, stoppingToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (cluster.Find(node) is { } status)
+            OnNode(status);
     }
 
     private async Task CompareAsync(string node, HeldProcess held, (JobProcess Process, Residence Residence)[] before)

@@ -49,7 +49,7 @@ public sealed class TargetAdmissionTests
 
         Refusal? refusal = TargetAdmission.Check(image, target);
         Assert.Equal(missing is null ? null : "cpu", refusal?.Name);
-        Assert.Contains(missing is null ? "" : $"lacks {missing},", refusal?.Object ?? "", StringComparison.Ordinal);
+        Assert.Contains(missing is null ? "" : $": {missing}", refusal?.Object ?? "", StringComparison.Ordinal);
     }
 
     [Fact]

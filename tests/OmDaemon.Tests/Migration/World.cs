@@ -44,7 +44,7 @@ internal sealed class World : IDisposable
         Deputy = new HomeDeputy(Wardens[Home], Ships[Home], Time, NullLogger<HomeDeputy>.Instance);
     }
 
-    public SteppedTime Time { get; } = new();
+    public ManualTime Time { get; } = new();
     public Dictionary<string, FakeWarden> Wardens { get; } = [];
     public Dictionary<string, FakeShip> Ships { get; } = [];
     public Dictionary<string, Guests> Guests { get; } = [];

@@ -1,10 +1,10 @@
 namespace OpenMosix.Daemon.Tests.Fakes;
 
 /// <summary>Time that passes when the test says so. Timers fire in order, on the thread that advances.</summary>
-internal sealed class SteppedTime : TimeProvider
+internal sealed class ManualTime : TimeProvider
 {
     private readonly Lock _lock = new();
-    private readonly List<SteppedTimer> _timers = [];
+    private readonly List<ManualTimer> _timers = [];
     private DateTimeOffset _now = new(2026, 1, 1, 0, 0, 0, TimeSpan.Zero);
 
     public override long TimestampFrequency => TimeSpan.TicksPerSecond;
@@ -19,7 +19,7 @@ internal sealed class SteppedTime : TimeProvider
 
     public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period)
     {
-        var timer = new SteppedTimer(this, () => callback(state));
+        var timer = new ManualTimer(this, () => callback(state));
         timer.Change(dueTime, period);
         return timer;
     }
@@ -29,7 +29,7 @@ internal sealed class SteppedTime : TimeProvider
         DateTimeOffset until = GetUtcNow() + by;
         while (true)
         {
-            SteppedTimer? next;
+            ManualTimer? next;
             lock (_lock)
             {
                 next = _timers.Where(timer => timer.Due <= until).MinBy(timer => timer.Due);
@@ -61,7 +61,7 @@ internal sealed class SteppedTime : TimeProvider
         return await task;
     }
 
-    private sealed class SteppedTimer(SteppedTime time, Action fire) : ITimer
+    private sealed class ManualTimer(ManualTime time, Action fire) : ITimer
     {
         public DateTimeOffset Due { get; private set; }
 
