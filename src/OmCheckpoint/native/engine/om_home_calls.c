@@ -64,13 +64,8 @@ static void take_body_answer(struct om_home *home)
 	send_answer(home);
 }
 
-/* Whatever the deputy has put there since. Signals first: an answer that was cancelled by one must find it arrived. */
-void om_home_pump(struct om_home *home)
+static void take_answer(struct om_home *home)
 {
-	uint32_t answer = __atomic_load_n(&home->slot->answer, __ATOMIC_ACQUIRE);
-	send_signals(home);
-	if (home->use == OM_SLOT_IDLE || answer != home->state->last_request)
-		return;
 	if (home->use == OM_SLOT_OWN) {
 		home->own_result = home->slot->result;
 		home->use = OM_SLOT_IDLE;
@@ -81,6 +76,16 @@ void om_home_pump(struct om_home *home)
 		home->unplaced = false;
 		home->use = OM_SLOT_IDLE;
 	}
+}
+
+/* Whatever the deputy has put there since. Signals first: an answer that was cancelled by one must find it arrived. A
+ * call that was held back goes in when the slot is free, also when there was no answer: the last of our own has gone. */
+void om_home_pump(struct om_home *home)
+{
+	uint32_t answer = __atomic_load_n(&home->slot->answer, __ATOMIC_ACQUIRE);
+	send_signals(home);
+	if (home->use != OM_SLOT_IDLE && answer == home->state->last_request)
+		take_answer(home);
 	if (home->use == OM_SLOT_IDLE && home->held && !home->own_waits) {
 		struct om_buffer call = home->held_call;
 		home->held = false;
