@@ -8,4 +8,9 @@ $(STUB)/omwarden: tests/OmLab.Tests/stub/stub.c
 $(STUB)/openmosixd $(STUB)/omctl: $(STUB)/omwarden
 	@ln -sfn omwarden $@
 
-NATIVE_TESTS += $(STUB)/omwarden $(STUB)/openmosixd $(STUB)/omctl
+# Counts a program's instructions.
+$(OUT)/tests/steps: tests/OmLab.Tests/stub/steps.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -o $@ $<
+
+NATIVE_TESTS += $(OUT)/tests/steps $(STUB)/omwarden $(STUB)/openmosixd $(STUB)/omctl

@@ -39,13 +39,23 @@ public sealed class AtHomeTests(ClusterLab lab)
     }
 
     [Fact]
-    public async Task Omrun_Instructions_AreThoseOfTheCommandAlone()
+    public async Task Omrun_Command_IsTheSameProcess()
     {
         lab.Need();
-        // The pid, the parent, the terminal: omrun becomes the command.
         var outcome = await lab.ExecAsync("pc1", "bash", "-c", "echo $$ $PPID; exec omrun -- bash -c 'echo $$ $PPID; exit 12'");
         var lines = outcome.Output.Split('\n');
         Assert.Equal(lines[0], lines[1]);
         Assert.Equal(12, outcome.Status);
+    }
+
+    [Fact]
+    public async Task Omrun_Command_ExecutesTheSameNumberOfInstructions()
+    {
+        lab.Need();
+        var steps = Path.Combine(Running.Repository.Root, "out", "tests", "steps");
+        string[] command = ["sh", "-c", "i=0; while [ $i -lt 100 ]; do i=$((i + 1)); done; exit 3"];
+        var alone = await lab.AskAsync("pc1", [steps, .. command]);
+        Assert.EndsWith("status 3", alone, StringComparison.Ordinal);
+        Assert.Equal(alone, await lab.AskAsync("pc1", [steps, "omrun", "--", .. command]));
     }
 }

@@ -58,6 +58,24 @@ public sealed class DaemonTests(ClusterLab lab)
     }
 
     [Fact]
+    public async Task Link_CutWhileAProcessIsAway_CallsWaitUntilItIsHealed()
+    {
+        lab.Need();
+        using var job = Job.Start(lab, Echo);
+        var mover = new Mover(lab, await job.NextPidAsync(), 14);
+        Assert.True(await mover.ToAsync("pc2"), mover.History);
+        await SayAsync(job, "before");
+        (await lab.OmlabAsync("cut", "pc1", "pc2")).Succeeded();
+        await job.Program.WriteAsync("meanwhile\n");
+        (await lab.OmlabAsync("heal", "pc1", "pc2")).Succeeded();
+        await job.Program.WroteAsync("echo meanwhile");
+        await lab.SeeEachOtherAsync();
+        Assert.True(await mover.ToAsync("pc1"), mover.History);
+        await SayAsync(job, "home");
+        (await job.EndAsync()).Outcome.Succeeded();
+    }
+
+    [Fact]
     public async Task Daemon_AtRest_IsSmallAndQuiet()
     {
         lab.Need();
