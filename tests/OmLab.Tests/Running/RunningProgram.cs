@@ -9,7 +9,7 @@ namespace OpenMosix.Lab.Tests.Running;
 internal sealed partial class RunningProgram : IDisposable
 {
     // Only ever reached by a program that hangs.
-    private static readonly TimeSpan Patience = TimeSpan.FromMinutes(3);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(90);
 
     private readonly Process _process;
     private readonly string _command;
