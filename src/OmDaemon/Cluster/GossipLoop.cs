@@ -13,7 +13,9 @@ namespace OpenMosix.Daemon.Cluster;
 internal sealed partial class GossipLoop(
     ClusterView view, IClusterIdentity identity, OptionsReload options, GossipTiming timing, ILogger<GossipLoop> log) : BackgroundService
 {
-    private const int Fanout = 2;
+    // Push-pull: one exchange begun and one answered a second, on average, however many nodes there are.
+    private const int Fanout = 1;
+    private const int SeedsAtOnce = 4;
 
     private readonly ConcurrentDictionary<string, (IGrpcChannel Channel, NodeIdentity Identity)> _channels = new(StringComparer.Ordinal);
 
@@ -51,7 +53,7 @@ internal sealed partial class GossipLoop(
             exchanges.Add(ExchangeAsync(peer.Node, new NodeAddress(peer.Address, (int)peer.DaemonPort), peer.Node, current, message, stopping));
         if (!view.Nodes.Any(n => n.Alive && n.Info.Node != view.Self.Node))
         {
-            foreach (string seed in options.Current.Seeds.Take(Fanout * 2))
+            foreach (string seed in options.Current.Seeds.Take(SeedsAtOnce))
             {
                 if (NodeAddress.TryParse(seed, DaemonOptions.DefaultDaemonPort, out NodeAddress? address))
                     exchanges.Add(ExchangeAsync(seed, address, null, current, message, stopping));
