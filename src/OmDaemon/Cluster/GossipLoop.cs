@@ -1,4 +1,5 @@
-// Once a second, and at once when this node has entered a cluster: measure this node, then exchange what is known with a few nodes, all at once. A round ends
+// Once a second, and at once when this node has entered a cluster: measure this node, then exchange what is known with a few nodes, all at once; every
+// other second is left out while there is nothing new to tell (a cluster at rest costs half). A round ends
 // within its second; who has not answered by then has not answered. Its channels are its own: one that failed is thrown
 // away, so that a node which was cut off is reached again at once and not when TCP's retransmission timer feels like it.
 using System.Collections.Concurrent;
@@ -24,13 +25,23 @@ internal sealed partial class GossipLoop(
         using var entered = new SemaphoreSlim(0);
         void OnIdentity(NodeIdentity now) => entered.Release();
         identity.Changed += OnIdentity;
+        Load? told = null;
+        bool justTold = false;
         try
         {
             while (!stoppingToken.IsCancellationRequested)
             {
                 view.MeasureSelf();
-                if (identity.Current is { } current)
+                if (identity.Current is { } current && (!justTold || LoadNews.IsNews(view.Self.Load, told)))
+                {
+                    told = view.Self.Load;
+                    justTold = true;
                     await RoundAsync(current, stoppingToken).ConfigureAwait(false);
+                }
+                else
+                {
+                    justTold = false;
+                }
                 await entered.WaitAsync(timing.Period, stoppingToken).ConfigureAwait(false);
             }
         }

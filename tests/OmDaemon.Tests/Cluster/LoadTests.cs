@@ -124,3 +124,31 @@ public sealed class LoadTests : IDisposable
         public uint Away => 3;
     }
 }
+
+public sealed class LoadNewsTests
+{
+    private static Load Some => new() { Load1 = 1, MemoryTotalBytes = 1000, MemoryAvailableBytes = 500 };
+
+    [Fact]
+    public void IsNews_NothingToldYet_Yes() => Assert.True(LoadNews.IsNews(Some, null));
+
+    [Fact]
+    public void IsNews_TheSameOrNearly_No()
+    {
+        Load now = Some;
+        now.MemoryAvailableBytes = 510;
+        now.Load1 = 1.2;
+        now.MeasuredNs = 99;
+        Assert.False(LoadNews.IsNews(now, Some));
+    }
+
+    [Fact]
+    public void IsNews_MemoryGoesOrAGuestComes_Yes()
+    {
+        Load less = Some, guest = Some;
+        less.MemoryAvailableBytes = 400;
+        guest.Hosted = 1;
+        Assert.True(LoadNews.IsNews(less, Some));
+        Assert.True(LoadNews.IsNews(guest, Some));
+    }
+}
