@@ -117,7 +117,7 @@ public sealed class AdmissionPartsTests : IDisposable
     [Fact]
     public void TokenStore_KnowsGoodUnknownAndExpired_AndKeepsNoSecret()
     {
-        var time = new SteppedTime();
+        var time = new ManualTime();
         string file = _directory["tokens"];
         byte[] secret = RandomNumberGenerator.GetBytes(16);
         new TokenStore(file, time).Add(secret, TimeSpan.FromMinutes(10));

@@ -6,7 +6,7 @@ namespace OpenMosix.Daemon.Tests.Cluster;
 
 public sealed class MembershipTests
 {
-    private readonly SteppedTime _time = new();
+    private readonly ManualTime _time = new();
     private readonly Membership _members;
 
     public MembershipTests() => _members = new Membership(Info("pc1"), GossipTiming.Default, _time, new Random(1));

@@ -22,7 +22,7 @@ public sealed class StderrLogTests
     public void Log_ReaderGone_IsNoFailure()
     {
         using var gone = new Gone();
-        using var provider = new StderrLog(new SteppedTime(), gone, journal: false);
+        using var provider = new StderrLog(new ManualTime(), gone, journal: false);
         provider.CreateLogger("OpenMosix.Daemon.Migration.Move").Log(LogLevel.Error, s_id, "a", null, (state, _) => state);
         Assert.Equal(1, gone.Tried);
     }
@@ -30,7 +30,7 @@ public sealed class StderrLogTests
     private static string Logged(bool journal, Action<ILogger> what)
     {
         using var text = new StringWriter();
-        using var provider = new StderrLog(new SteppedTime(), text, journal);
+        using var provider = new StderrLog(new ManualTime(), text, journal);
         provider.SetScopeProvider(new LoggerExternalScopeProvider());
         ILogger log = provider.CreateLogger("OpenMosix.Daemon.Migration.Move");
         using (log.BeginScope("move 7f/3"))
