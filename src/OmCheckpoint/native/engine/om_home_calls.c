@@ -69,13 +69,14 @@ static void take_answer(struct om_home *home)
 	if (home->use == OM_SLOT_OWN) {
 		home->own_result = home->slot->result;
 		home->use = OM_SLOT_IDLE;
-		pthread_cond_broadcast(&home->changed);
 	} else if (!home->unplaced) {
 		take_body_answer(home);
 	} else if (home->held) { /* the body's side goes on: it had got this answer from the warden before us */
 		home->unplaced = false;
 		home->use = OM_SLOT_IDLE;
 	}
+	/* A call of the warden's own waits for its answer, or for the body's call to leave the slot. */
+	pthread_cond_broadcast(&home->changed);
 }
 
 /* Whatever the deputy has put there since. Signals first: an answer that was cancelled by one must find it arrived. A
