@@ -15,6 +15,7 @@ namespace OpenMosix.Warden.Control;
 internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents
 {
     private const uint AbiVersion = 1;
+    private static readonly TimeSpan TurnWithin = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<ulong, Held.HeldProcess> held = new();
     private readonly SerialQueue configuration = new();
@@ -23,7 +24,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     public Task<FromWarden> HandleAsync(ControlConnection from, ToWarden request) => request.RequestCase switch
     {
-        Request.Status => configuration.Run(Status),
+        Request.Status => StatusAsync(),
         Request.Configure => configuration.Run(() => Configure(request.Configure)),
         Request.Peer => configuration.Run(() => Peer(request.Peer)),
         Request.Inspect => Task.Run(() => Inspect(request.Inspect)),
@@ -145,15 +146,25 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         return refusal is null ? Replies.Done() : Replies.Failed(Failures.Refused(Stage.Freeze, refusal));
     }
 
-    private FromWarden Status() => new()
+    /// <summary>What is held, after what was asked before; a process that takes long (an execve at home) is described as it looks from outside.</summary>
+    private async Task<FromWarden> StatusAsync()
     {
-        Status = new()
+        var described = held.Values.Select(async process =>
         {
-            Processes = { held.Values.Select(process => process.Describe()) },
-            LinkPort = (uint)Math.Max(context.Engine?.Port ?? 0, 0),
-            AbiVersion = AbiVersion,
-        },
-    };
+            Task<Protocol.V1.HeldProcess?> inTurn = process.Queue.Run(() => held.ContainsKey(process.Key) ? process.Describe() : null);
+            return await Task.WhenAny(inTurn, Task.Delay(TurnWithin)).ConfigureAwait(false) == inTurn ? await inTurn.ConfigureAwait(false) : process.Describe();
+        });
+        Protocol.V1.HeldProcess?[] all = await Task.WhenAll(described).ConfigureAwait(false);
+        return new()
+        {
+            Status = new()
+            {
+                Processes = { all.OfType<Protocol.V1.HeldProcess>() },
+                LinkPort = (uint)Math.Max(context.Engine?.Port ?? 0, 0),
+                AbiVersion = AbiVersion,
+            },
+        };
+    }
 
     private static ulong KeyOf(ToWarden request) => request.RequestCase switch
     {

@@ -99,7 +99,10 @@ public sealed class TravelTests : IAsyncLifetime
         Assert.Equal("ready", await traveller.AnswerAsync());
         var move = new TestMove(pc1, traveller.Pid);
         await move.RestoreAsync(pc1, pc2);
+        int remote = (await pc2.DoAsync(new() { Status = new() })).Status.Processes.Single().Pid;
+        using var pidfd = Interop.Processes.OpenPidfd(remote);
         await pc2.DisconnectAsync();
+        Interop.Processes.WaitForEnd(pidfd!);
         await pc2.ConnectAsync(TestContext.Current.CancellationToken);
         Assert.Empty((await pc2.DoAsync(new() { Status = new() })).Status.Processes);
         await move.ThawAsync();
