@@ -48,6 +48,9 @@ internal sealed unsafe class HomeSide : IDisposable
         }
     }
 
+    /// <summary>The body's calls wait until all of ours are made.</summary>
+    internal void Reserve(bool reserved) => OmEngine.om_home_reserve(handle, reserved);
+
     /// <summary>Where Call's data lies in the deputy.</summary>
     internal ulong DataAddress => OmEngine.om_home_data_address(handle);
 

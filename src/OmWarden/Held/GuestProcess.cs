@@ -63,6 +63,8 @@ internal sealed partial class GuestProcess : HeldProcess
         ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring or GuestState.Ready => Discard(),
         ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(),
         ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
+        // It may have ended by itself: a body whose epoch is over hears that from home first.
+        ToWarden.RequestOneofCase.Discard or ToWarden.RequestOneofCase.Abort when State is GuestState.Ended => Replies.Done(),
         ToWarden.RequestOneofCase.Discard when State is not GuestState.Empty => Discard(),
         _ => Unexpected(Stage.Forward, State, request),
     };

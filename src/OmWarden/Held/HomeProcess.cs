@@ -182,13 +182,15 @@ internal sealed partial class HomeProcess : HeldProcess
         Mover = null;
         // Before the first page goes: from here on it cannot be taken back.
         WriteRecord();
+        Side!.Reserve(true);
         foreach (DropRange range in deputy!.Drop)
         {
-            long result = Side!.Call(SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
+            long result = Side.Call(SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
             // The move is done all the same; memory that stays is a cost, not a fault of the process.
             if (result < 0)
                 LogKept(Key, range.Address.Value, range.Bytes, (int)-result);
         }
+        Side.Reserve(false);
         return Replies.Done();
     }
 

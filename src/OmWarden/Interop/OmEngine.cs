@@ -104,6 +104,8 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_home_call(nint home, long number, ulong* args, void* data, uint bytes, long* result);
     [LibraryImport(Library)]
+    internal static partial int om_home_reserve(nint home, [MarshalAs(UnmanagedType.U1)] bool reserved);
+    [LibraryImport(Library)]
     internal static partial ulong om_home_data_address(nint home);
     [LibraryImport(Library)]
     internal static partial int om_home_reply(nint home, ulong call, void* reply, uint bytes);

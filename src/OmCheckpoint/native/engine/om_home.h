@@ -67,6 +67,7 @@ struct om_home {
 	uint32_t held_seq;
 	int64_t own_result;
 	bool own_waits;
+	bool reserved; /* the body's calls are held until the warden has made all of its own */
 
 	pthread_t responder;
 	pthread_t asker;

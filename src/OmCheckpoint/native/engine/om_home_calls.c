@@ -87,7 +87,7 @@ void om_home_pump(struct om_home *home)
 	send_signals(home);
 	if (home->use != OM_SLOT_IDLE && answer == home->state->last_request)
 		take_answer(home);
-	if (home->use == OM_SLOT_IDLE && home->held && !home->own_waits) {
+	if (home->use == OM_SLOT_IDLE && home->held && !home->own_waits && !home->reserved) {
 		struct om_buffer call = home->held_call;
 		home->held = false;
 		home->held_call = (struct om_buffer){0};
@@ -174,7 +174,7 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 	}
 	if (seq != om_seq_next(state->last_seq))
 		return -EPROTO;
-	if (home->use != OM_SLOT_IDLE || home->own_waits) {
+	if (home->use != OM_SLOT_IDLE || home->own_waits || home->reserved) {
 		int result = hold(home, seq, payload, bytes);
 		if (!result)
 			om_home_pump(home);
@@ -220,6 +220,26 @@ uint64_t om_home_data_address(const om_home *home)
 	return home->data_address;
 }
 
+/* A read of the body's may wait for ever, and what the warden wants must not: what can be issued again is cancelled, and
+ * the body's side sends it again. It is held then until the slot is free. */
+static void make_room(struct om_home *home)
+{
+	if (home->use == OM_SLOT_BODY && !home->unplaced && home->placed->syscall->flags & OM_SYSCALL_REISSUE)
+		om_home_cancel(home);
+}
+
+int om_home_reserve(om_home *home, bool reserved)
+{
+	pthread_mutex_lock(&home->lock);
+	home->reserved = reserved;
+	if (reserved)
+		make_room(home);
+	else
+		om_home_pump(home);
+	pthread_mutex_unlock(&home->lock);
+	return 0;
+}
+
 int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *data, uint32_t bytes, int64_t *result)
 {
 	if (bytes > OM_SLOT_DATA_BYTES)
@@ -228,6 +248,7 @@ int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *da
 	while (home->own_waits && !home->gone && !home->closed)
 		pthread_cond_wait(&home->changed, &home->lock);
 	home->own_waits = true;
+	make_room(home);
 	while (home->use != OM_SLOT_IDLE && !home->gone && !home->closed)
 		pthread_cond_wait(&home->changed, &home->lock);
 	int error = home->gone || home->closed ? -ESRCH : 0;
