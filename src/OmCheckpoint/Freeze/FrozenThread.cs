@@ -11,16 +11,14 @@ internal sealed class FrozenThread
     private const ulong UserCodeSegment64 = 0x33;
 
     private readonly FreezeOptions _options;
-    private readonly bool _trapIgnored;
     private Agent? _agent;
 
-    private FrozenThread(Tracee tracee, FreezeOptions options, bool groupStopped, StopContext context, bool trapIgnored)
+    private FrozenThread(Tracee tracee, FreezeOptions options, bool groupStopped, StopContext context)
     {
         Tracee = tracee;
         _options = options;
         GroupStopped = groupStopped;
         Context = context;
-        _trapIgnored = trapIgnored;
     }
 
     public Tracee Tracee { get; }
@@ -83,8 +81,8 @@ internal sealed class FrozenThread
             var areas = MemoryMap.Read(Tracee.Pid);
             var instruction = AddressSpace.SyscallInstruction(Tracee, areas);
             _agent = _options.AgentArea is { } area
-                ? Tracing.Agent.Find(Tracee, area, instruction, _trapIgnored)
-                : Tracing.Agent.Insert(Tracee, AddressSpace.ForAgent(areas), instruction, _trapIgnored);
+                ? Tracing.Agent.Find(Tracee, area, instruction)
+                : Tracing.Agent.Insert(Tracee, AddressSpace.ForAgent(areas), instruction);
         }
 
         return _agent;
@@ -142,7 +140,8 @@ internal sealed class FrozenThread
         var groupStopped = stop.StopSignal != Signals.SIGTRAP;
         var context = new StopContext(
             groupStopped, status.Deliverable != 0, observation?.WaitingSince(tracee.Pid, (long)registers.OrigRax), ClockReader.Monotonic);
+        tracee.TrapIgnored = (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0;
         tracee.Registers = RseqRules.AbortSection(tracee, registers);
-        return new FrozenThread(tracee, options, groupStopped, context, (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0);
+        return new FrozenThread(tracee, options, groupStopped, context);
     }
 }

@@ -5,11 +5,17 @@ namespace OpenMosix.Checkpoint.Interop;
 /// <summary>The agent's code, embedded in this assembly, and the entries its header names.</summary>
 internal static class AgentBlob
 {
+    private const uint BatchEntryBytes = 6; // call rel32, int3
+    private const byte Int3 = 0xcc;
+
     private static readonly byte[] Blob = Load();
 
     public static ReadOnlySpan<byte> Code => Blob;
 
     public static uint BatchEntry => Field(AgentAbi.HeaderBatchEntry);
+
+    /// <summary>Behind the int3 on which a batch ends: start.S calls, and traps.</summary>
+    public static uint BatchEnd => BatchEntry + BatchEntryBytes;
 
     public static uint DeputyEntry => Field(AgentAbi.HeaderDeputyEntry);
 
@@ -30,6 +36,12 @@ internal static class AgentBlob
             || BinaryPrimitives.ReadUInt32LittleEndian(blob.AsSpan(8)) != AgentAbi.Version)
         {
             throw new InvalidOperationException("the embedded agent is of another version");
+        }
+
+        var entry = BinaryPrimitives.ReadUInt32LittleEndian(blob.AsSpan(AgentAbi.HeaderBatchEntry));
+        if (blob[entry + BatchEntryBytes - 1] != Int3)
+        {
+            throw new InvalidOperationException("the embedded agent's batch entry does not end as it should");
         }
 
         return blob;

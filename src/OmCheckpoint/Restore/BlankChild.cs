@@ -11,6 +11,7 @@ namespace OpenMosix.Checkpoint.Restore;
 /// tracer's thread.</summary>
 internal static class BlankChild
 {
+    private const ulong PROT_NONE = 0;
     private const ulong MREMAP_MAYMOVE = 1;
     private const ulong MREMAP_FIXED = 2;
 
@@ -55,7 +56,7 @@ internal static class BlankChild
     public static Agent Clear(Tracee tracee, ProcessImage image)
     {
         var areas = MemoryMap.Read(tracee.Pid);
-        var agent = Agent.Insert(tracee, new RemoteAddress(image.AgentArea), AddressSpace.SyscallInstruction(tracee, areas), trapIgnored: false);
+        var agent = Agent.Insert(tracee, new RemoteAddress(image.AgentArea), AddressSpace.SyscallInstruction(tracee, areas));
         var kernels = areas.Where(area => area.IsVdso || area.IsVvar).ToList();
         var targets = image.Mappings.Where(IsKernels).ToList();
         ulong start = kernels.Min(area => area.Start), bytes = kernels.Max(area => area.End) - start;
@@ -68,6 +69,8 @@ internal static class BlankChild
 
         var batch = agent.NewBatch(stopOnError: true);
         ProcessState.AddUntied(batch, tracee);
+        // The arena is home's; here its addresses are only taken, so that the body never maps something there.
+        batch.Add(CallNumber.mprotect, image.AgentArea + AgentAbi.ArenaOffset, AgentAbi.ArenaBytes, PROT_NONE);
         AddMove(batch, kernels, start, aside.Value);
         foreach (var area in areas.Where(area => !area.IsVdso && !area.IsVvar && !area.IsVsyscall))
         {

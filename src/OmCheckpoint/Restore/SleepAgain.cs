@@ -53,10 +53,10 @@ internal static class SleepAgain
         var at = agent.SyscallInstruction;
         return (long)call.Rax switch
         {
-            CallNumber.nanosleep => injection.Call(at, CallNumber.nanosleep, time.Value, call.Rsi),
-            CallNumber.clock_nanosleep => injection.Call(at, CallNumber.clock_nanosleep, call.Rdi, call.Rsi, time.Value, call.R10),
-            CallNumber.futex => injection.Call(at, CallNumber.futex, call.Rdi, call.Rsi, call.Rdx, time.Value, call.R8, call.R9),
-            _ => injection.Call(at, CallNumber.poll, call.Rdi, call.Rsi, (ulong)RestartRules.Milliseconds(left)),
+            CallNumber.nanosleep => injection.CallInterrupted(at, CallNumber.nanosleep, time.Value, call.Rsi),
+            CallNumber.clock_nanosleep => injection.CallInterrupted(at, CallNumber.clock_nanosleep, call.Rdi, call.Rsi, time.Value, call.R10),
+            CallNumber.futex => injection.CallInterrupted(at, CallNumber.futex, call.Rdi, call.Rsi, call.Rdx, time.Value, call.R8, call.R9),
+            _ => injection.CallInterrupted(at, CallNumber.poll, call.Rdi, call.Rsi, (ulong)RestartRules.Milliseconds(left)),
         };
     }
 

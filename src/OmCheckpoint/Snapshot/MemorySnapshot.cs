@@ -1,20 +1,15 @@
 using Google.Protobuf;
-using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
-using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Checkpoint.Snapshot;
 
-/// <summary>What the kernel keeps about the address space as a whole (PR_SET_MM_MAP).</summary>
+/// <summary>What the kernel keeps about the address space as a whole (PR_SET_MM_MAP). The break only the process itself can ask.</summary>
 internal static class MemorySnapshot
 {
-    public static MemoryLayout Take(int pid, Agent agent)
+    public static MemoryLayout Take(int pid, ulong brk)
     {
         var stat = ProcessStat.Read(pid);
-        var batch = agent.NewBatch();
-        var brk = batch.Add(CallNumber.brk, 0);
-        var results = agent.Run(batch);
         return new MemoryLayout
         {
             StartCode = stat.StartCode,
@@ -22,7 +17,7 @@ internal static class MemorySnapshot
             StartData = stat.StartData,
             EndData = stat.EndData,
             StartBrk = stat.StartBrk,
-            Brk = (ulong)results[brk],
+            Brk = brk,
             StartStack = stat.StartStack,
             ArgStart = stat.ArgStart,
             ArgEnd = stat.ArgEnd,

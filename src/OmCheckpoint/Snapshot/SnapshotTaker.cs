@@ -52,7 +52,6 @@ internal static class SnapshotTaker
         image.Cpu.Xfeatures = XsaveLayout.Components.Aggregate(3UL, (bits, component) => bits | (1UL << (int)component.Number));
         MappingSnapshot.Take(frozen.Tracee, areas, image);
         ThreadSnapshot.Take(frozen, agent, image);
-        image.Memory = MemorySnapshot.Take(pid, agent);
         return image;
     }
 

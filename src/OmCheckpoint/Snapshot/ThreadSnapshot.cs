@@ -19,17 +19,17 @@ internal static class ThreadSnapshot
     private const ulong PR_GET_THP_DISABLE = 42;
     private const ulong SIGSET_BYTES = 8;
     private const int KernelSigactionBytes = 32; // handler, flags, restorer, mask
+    private const int TimespecBytes = 16;
     private const int StackBytes = 24;           // stack_t: address, flags, size
+
+    // CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME
+    private static readonly ulong[] Clocks = [1, 7, 0];
 
     public static void Take(FrozenThread frozen, Agent agent, ProcessImage image)
     {
         var tracee = frozen.Tracee;
         var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
         var resumption = RestartRules.ForImage(tracee, tracee.Registers, frozen.Context);
-        // Deadlines are told on the process's own clock, which in a cell is home's. Ours is read first: what lies between makes a sleep
-        // longer, never shorter.
-        var ours = ClockReader.Monotonic;
-        image.Clocks = Clocks(agent);
         var thread = new ThreadImage
         {
             Tid = image.Pid,
@@ -37,35 +37,21 @@ internal static class ThreadSnapshot
             Registers = ByteString.CopyFrom(MemoryMarshal.AsBytes([resumption.Registers])),
             SignalMask = tracee.SignalMask,
             ResumedCall = (uint)resumption.Call,
-            ResumedDeadlineNs = resumption.Call == 0 ? 0 : resumption.Deadline - ours + image.Clocks.MonotonicNs,
         };
         XsaveLayout.Save(tracee, thread);
         Restartable(tracee, thread);
-        Ask(agent, image, thread);
+        // Ours is read before the process reads its own: what lies between makes a sleep longer, never shorter.
+        var ours = ClockReader.Monotonic;
+        Ask(tracee.Pid, agent, image, thread);
+        if (resumption.Call != 0)
+        {
+            // Told on the process's own clock, which in a cell is home's.
+            thread.ResumedDeadlineNs = resumption.Deadline - ours + image.Clocks.MonotonicNs;
+        }
+
         thread.Pending.AddRange(Pending(tracee, shared: false));
         image.SharedPending.AddRange(Pending(tracee, shared: true));
         image.Threads.Add(thread);
-    }
-
-    private static ClockOffsets Clocks(Agent agent)
-    {
-        const int TimespecBytes = 16;
-        int[] clocks = [1, 7, 0]; // CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME
-        var batch = agent.NewBatch();
-        var times = batch.Reserve(clocks.Length * TimespecBytes);
-        for (var i = 0; i < clocks.Length; i++)
-        {
-            batch.Add(CallNumber.clock_gettime, (ulong)clocks[i], times + (ulong)(i * TimespecBytes));
-        }
-
-        var results = agent.Run(batch);
-        long Time(int index)
-        {
-            var bytes = results.Bytes(times + (ulong)(index * TimespecBytes), TimespecBytes);
-            return (BinaryPrimitives.ReadInt64LittleEndian(bytes) * 1_000_000_000) + BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
-        }
-
-        return new ClockOffsets { MonotonicNs = Time(0), BoottimeNs = Time(1), RealtimeNs = Time(2) };
     }
 
     private static void Restartable(Tracee tracee, ThreadImage thread)
@@ -79,7 +65,7 @@ internal static class ThreadSnapshot
     private static IEnumerable<PendingSignal> Pending(Tracee tracee, bool shared) =>
         SignalQueue.Peek(tracee, shared).Select(info => new PendingSignal { Siginfo = ByteString.CopyFrom(info) });
 
-    private static void Ask(Agent agent, ProcessImage image, ThreadImage thread)
+    private static void Ask(int pid, Agent agent, ProcessImage image, ThreadImage thread)
     {
         var batch = agent.NewBatch();
         var actions = batch.Reserve(Signals.Count * KernelSigactionBytes);
@@ -95,7 +81,19 @@ internal static class ThreadSnapshot
         var robust = batch.Add(CallNumber.get_robust_list, 0, words + 8, words + 16);
         var dumpable = batch.Add(CallNumber.prctl, PR_GET_DUMPABLE);
         var hugePages = batch.Add(CallNumber.prctl, PR_GET_THP_DISABLE);
+        var brk = batch.Add(CallNumber.brk, 0);
+        var times = batch.Reserve(Clocks.Length * TimespecBytes);
+        for (var i = 0; i < Clocks.Length; i++)
+        {
+            batch.Add(CallNumber.clock_gettime, Clocks[i], times + (ulong)(i * TimespecBytes));
+        }
+
         var results = agent.Run(batch);
+        image.Memory = MemorySnapshot.Take(pid, (ulong)results[brk]);
+        image.Clocks = new ClockOffsets
+        {
+            MonotonicNs = Time(results, times, 0), BoottimeNs = Time(results, times, 1), RealtimeNs = Time(results, times, 2),
+        };
 
         for (var signal = 1; signal <= Signals.Count; signal++)
         {
@@ -119,6 +117,12 @@ internal static class ThreadSnapshot
         thread.RobustListBytes = BinaryPrimitives.ReadUInt64LittleEndian(answered[16..]);
         image.Dumpable = results[dumpable] == 1;
         image.ThpDisable = results[hugePages] > 0 ? (uint)results[hugePages] : 0;
+    }
+
+    private static long Time(BatchResults results, ulong times, int index)
+    {
+        var bytes = results.Bytes(times + (ulong)(index * TimespecBytes), TimespecBytes);
+        return (BinaryPrimitives.ReadInt64LittleEndian(bytes) * 1_000_000_000) + BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
     }
 
     private static void AddAction(ProcessImage image, int signal, ReadOnlySpan<byte> bytes)

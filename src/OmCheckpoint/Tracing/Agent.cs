@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
 
 namespace OpenMosix.Checkpoint.Tracing;
 
@@ -10,7 +11,7 @@ namespace OpenMosix.Checkpoint.Tracing;
 /// </summary>
 internal sealed class Agent
 {
-    private const ulong PROT_NONE = 0;
+    private const ulong SIG_IGN = 1;
     private const ulong PROT_RW = 3;
     private const ulong PROT_RX = 5;
     private const ulong MAP_PRIVATE = 0x02;
@@ -39,24 +40,22 @@ internal sealed class Agent
     public ReadOnlySpan<byte> TrapDisposition => _trapDisposition;
 
     /// <summary>Maps the agent at area, which must be free.</summary>
-    public static Agent Insert(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction, bool trapIgnored)
+    public static Agent Insert(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction)
     {
         var agent = new Agent(tracee, area, syscallInstruction, ours: true);
         using var injection = new Injection(tracee);
         var mapped = injection.Call(
-            syscallInstruction, CallNumber.mmap, area.Value, AgentAbi.AreaBytes, PROT_NONE,
+            syscallInstruction, CallNumber.mmap, area.Value, AgentAbi.AreaBytes, PROT_RW,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ulong.MaxValue, 0);
         if ((ulong)mapped != area.Value)
         {
             throw new TraceeException("reserving the agent's addresses", BatchResults.IsError(mapped) ? (int)-mapped : 0);
         }
 
-        Tracee.Check(
-            injection.Call(syscallInstruction, CallNumber.mprotect, area.Value, AgentAbi.ArenaOffset, PROT_RW), "mapping the agent");
         tracee.Write(area, AgentBlob.Code);
         Tracee.Check(
             injection.Call(syscallInstruction, CallNumber.mprotect, area.Value, AgentAbi.CodeBytes, PROT_RX), "mapping the agent's code");
-        if (trapIgnored)
+        if (tracee.TrapIgnored)
         {
             agent.SetTrapAside(injection);
         }
@@ -65,7 +64,7 @@ internal sealed class Agent
     }
 
     /// <summary>Uses an agent that is there.</summary>
-    public static Agent Find(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction, bool trapIgnored)
+    public static Agent Find(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction)
     {
         var code = new byte[AgentBlob.Code.Length];
         tracee.Read(area, code);
@@ -75,7 +74,7 @@ internal sealed class Agent
         }
 
         var agent = new Agent(tracee, area, syscallInstruction, ours: false);
-        if (trapIgnored)
+        if (tracee.TrapIgnored)
         {
             using var injection = new Injection(tracee);
             agent.SetTrapAside(injection);
@@ -83,6 +82,8 @@ internal sealed class Agent
 
         return agent;
     }
+
+    private RemoteAddress Scratch => Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
 
     public Batch NewBatch(bool stopOnError = false) => new(Area) { StopOnError = stopOnError };
 
@@ -95,32 +96,34 @@ internal sealed class Agent
     internal void Execute(in Injection injection) =>
         injection.Run(
             Area + AgentBlob.BatchEntry,
-            Area + AgentAbi.CodeBytes,
+            Area + AgentBlob.BatchEnd,
             Area + AgentAbi.BlockOffset + AgentAbi.BatchStack,
             (Area + AgentAbi.BlockOffset + AgentAbi.BatchOffset).Value);
 
-    /// <summary>Puts SIGTRAP's disposition back, queues what had to be taken off the queue, and unmaps the agent if it was brought in here.</summary>
+    /// <summary>Queues what had to be taken off the queue, puts SIGTRAP's disposition back, and unmaps the agent. The call that puts back that
+    /// SIGTRAP is ignored must not be single-stepped: the step's own trap would undo it.</summary>
     public void Leave(bool unmap)
     {
-        if (_tracee.HeldSignals.Count > 0)
-        {
-            var batch = NewBatch();
-            SignalQueue.AddToSelf(batch, _tracee, _tracee.HeldSignals);
-            Run(batch);
-            _tracee.ForgetHeldSignals();
-        }
-
-        if (_trapDisposition is null && !unmap)
+        var quiet = _trapDisposition is not null || _tracee.HeldSignals.Count > 0;
+        if (!quiet && !unmap)
         {
             return;
         }
 
-        using var injection = new Injection(_tracee);
+        using var injection = new Injection(_tracee, quiet);
+        var (pid, tid) = quiet ? ProcessStatus.InnermostIds(_tracee.Pid) : default;
+        foreach (var info in _tracee.TakeHeldSignals())
+        {
+            _tracee.Write(Scratch, info);
+            injection.Call(
+                SyscallInstruction, CallNumber.rt_tgsigqueueinfo, (ulong)pid, (ulong)tid, (ulong)SignalQueue.SignalOf(info), Scratch.Value);
+        }
+
         if (_trapDisposition is not null)
         {
-            var scratch = Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
-            _tracee.Write(scratch, _trapDisposition);
-            injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, scratch.Value, 0, 8);
+            _tracee.Write(Scratch, _trapDisposition);
+            injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Scratch.Value, 0, 8);
+            _tracee.TrapIgnored = true;
             _trapDisposition = null;
         }
 
@@ -135,24 +138,25 @@ internal sealed class Agent
     /// <summary>Gives SIGTRAP its disposition (struct kernel_sigaction) for good: no batch may follow, it would end in a forced SIGTRAP.</summary>
     public void SetTrap(ReadOnlySpan<byte> disposition)
     {
-        var scratch = Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
-        using var injection = new Injection(_tracee);
-        _tracee.Write(scratch, disposition);
-        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, scratch.Value, 0, 8), "rt_sigaction");
+        using var injection = new Injection(_tracee, quiet: true);
+        _tracee.Write(Scratch, disposition);
+        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Scratch.Value, 0, 8), "rt_sigaction");
+        _tracee.TrapIgnored = BinaryPrimitives.ReadUInt64LittleEndian(disposition) == SIG_IGN;
         _trapDisposition = null;
     }
 
     private void SetTrapAside(in Injection injection)
     {
-        var scratch = Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
         var disposition = new byte[32];
-        _tracee.Write(scratch + 32, disposition); // SIG_DFL
+        _tracee.Write(Scratch + 32, disposition); // SIG_DFL
         Tracee.Check(
-            injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, scratch.Value + 32, scratch.Value, 8), "rt_sigaction");
-        _tracee.Read(scratch, disposition);
+            injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Scratch.Value + 32, Scratch.Value, 8), "rt_sigaction");
+        _tracee.Read(Scratch, disposition);
         if (BinaryPrimitives.ReadUInt64LittleEndian(disposition) != 0)
         {
             _trapDisposition = disposition;
         }
+
+        _tracee.TrapIgnored = false;
     }
 }

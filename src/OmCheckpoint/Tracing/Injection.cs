@@ -5,26 +5,49 @@ namespace OpenMosix.Checkpoint.Tracing;
 /// <summary>
 /// The time in which foreign code runs in a tracee (as rr's AutoRemoteSyscalls): the registers and the signal mask it came with are put back
 /// at the end of the scope. Meanwhile every signal but SIGTRAP is blocked; SIGTRAP, because the kernel resets a blocked
-/// signal that it must force.
+/// signal that it must force. A quiet injection blocks that too and forces nothing: single calls only.
 /// </summary>
 internal readonly ref struct Injection
 {
+    private const ulong SyscallInstructionBytes = 2;
+
     private readonly Tracee _tracee;
     private readonly Registers _registers;
     private readonly ulong _mask;
+    private readonly bool _quiet;
 
-    public Injection(Tracee tracee)
+    public Injection(Tracee tracee, bool quiet = false)
     {
+        _quiet = quiet;
         _tracee = tracee;
         _registers = tracee.Registers;
         _mask = tracee.SignalMask;
-        tracee.SignalMask = ~Signals.Bit(Signals.SIGTRAP);
+        tracee.SignalMask = quiet ? ulong.MaxValue : ~Signals.Bit(Signals.SIGTRAP);
     }
 
-    /// <summary>Executes one call at an existing syscall instruction. Not with a call that sleeps: it is interrupted at once
-    /// (Sleeps uses just that). Leaves the tracee in a stop inside the kernel's signal code.</summary>
+    /// <summary>Executes one call, which does not sleep, at an existing syscall instruction. Leaves the tracee in a stop inside the kernel's
+    /// signal code. Every stop waits for the tracee to be scheduled, which on a busy node is what costs: so it is one, a single step.
+    /// Where SIGTRAP is ignored a step would reset that, and two stops are made that force nothing.</summary>
     /// <returns>The kernel's word.</returns>
     public long Call(RemoteAddress instruction, long number, params ReadOnlySpan<ulong> args)
+    {
+        if (_quiet || _tracee.TrapIgnored)
+        {
+            return CallInterrupted(instruction, number, args);
+        }
+
+        _tracee.Registers = Frame(instruction, number, args);
+        var tracee = _tracee;
+        var behind = instruction.Value + SyscallInstructionBytes;
+        _tracee.ResumeUntil(
+            Ptrace.PTRACE_SINGLESTEP,
+            status => status.IsSignalDelivery && status.StopSignal == Signals.SIGTRAP && tracee.Registers.Rip == behind);
+        return (long)_tracee.Registers.Rax;
+    }
+
+    /// <summary>Likewise; a call that sleeps is interrupted at once, and its restart_block holds the end of its sleep.</summary>
+    /// <returns>The kernel's word, -ERESTART* too.</returns>
+    public long CallInterrupted(RemoteAddress instruction, long number, params ReadOnlySpan<ulong> args)
     {
         _tracee.Registers = Frame(instruction, number, args);
         _tracee.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsSystemCall);
@@ -35,7 +58,7 @@ internal readonly ref struct Injection
         return (long)_tracee.Registers.Rax;
     }
 
-    /// <summary>Runs code from entry to its int3, which lies in [entry, end).</summary>
+    /// <summary>Runs code from entry to the int3 before end. A SIGTRAP anywhere else is somebody's signal.</summary>
     public void Run(RemoteAddress entry, RemoteAddress end, RemoteAddress stack, ulong argument)
     {
         var frame = _registers;
@@ -49,8 +72,7 @@ internal readonly ref struct Injection
         var tracee = _tracee;
         _tracee.ResumeUntil(
             Ptrace.PTRACE_CONT,
-            status => status.IsSignalDelivery && status.StopSignal == Signals.SIGTRAP && tracee.Registers.Rip is var rip
-                && rip >= entry.Value && rip < end.Value);
+            status => status.IsSignalDelivery && status.StopSignal == Signals.SIGTRAP && tracee.Registers.Rip == end.Value);
     }
 
     public void Dispose()

@@ -14,6 +14,9 @@ internal sealed class Tracee(int pid)
 
     public int Pid { get; } = pid;
 
+    /// <summary>The process ignores SIGTRAP: forcing one on it would reset that to the default.</summary>
+    public bool TrapIgnored { get; set; }
+
     /// <summary>SIGSTOP came while it was held: it is sent again when it goes on.</summary>
     public bool HeldStop { get; private set; }
 
@@ -122,7 +125,12 @@ internal sealed class Tracee(int pid)
     /// <summary>Keeps the signal of this stop for later.</summary>
     public void Hold() => _heldSignals.Add(PendingSiginfo());
 
-    public void ForgetHeldSignals() => _heldSignals.Clear();
+    public List<byte[]> TakeHeldSignals()
+    {
+        List<byte[]> held = [.. _heldSignals];
+        _heldSignals.Clear();
+        return held;
+    }
 
     public void Read(RemoteAddress address, Span<byte> destination)
     {

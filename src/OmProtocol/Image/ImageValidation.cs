@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Protocol.Image;
@@ -125,7 +126,7 @@ public static class ImageValidation
         : image.Memory is null || image.Clocks is null || image.Cpu is null ? "a part is missing"
         : image.Memory.Auxv.Length is 0 or > ImageFormat.AuxvBytesMax ? "auxv has an impossible size"
         : image.Actions.Count > SignalMax || image.Actions.Any(action => action.Signal is 0 or > SignalMax) ? "an impossible signal"
-        : image.SharedPending.Any(signal => signal.Siginfo.Length != SiginfoBytes) ? "a pending signal has an impossible size"
+        : image.SharedPending.Any(signal => !IsSignal(signal)) ? "a pending signal is impossible"
         : null;
 
     private static string? CheckThread(ThreadImage thread) =>
@@ -135,9 +136,13 @@ public static class ImageValidation
             ? "the extended registers are too large"
         : !thread.Xstate.ContainsKey(0) || !thread.Xstate.ContainsKey(1) ? "the legacy registers are missing"
         : thread.Pending.Count > ImageFormat.PendingSignalsMax ? $"{thread.Pending.Count} pending signals"
-        : thread.Pending.Any(signal => signal.Siginfo.Length != SiginfoBytes) ? "a pending signal has an impossible size"
+        : thread.Pending.Any(signal => !IsSignal(signal)) ? "a pending signal is impossible"
         : thread.Name.Length > ImageFormat.NameBytesMax ? "a name is too long"
         : null;
+
+    /// <summary>A whole siginfo_t, of a signal there is.</summary>
+    private static bool IsSignal(PendingSignal signal) => signal.Siginfo.Length == SiginfoBytes
+        && BinaryPrimitives.ReadInt32LittleEndian(signal.Siginfo.Span) is >= 1 and <= SignalMax;
 
     private static bool IsPrivate(MappingKind kind) => kind is MappingKind.Anonymous or MappingKind.Stack or MappingKind.FilePrivate;
 

@@ -65,6 +65,28 @@ public sealed class RestoreTests
     }
 
     [RootFact]
+    public void Finish_WithAFilter_HandsOutTheListenerAndLeavesNoDescriptor()
+    {
+        using var original = Guest.Start("waits", "compute");
+        original.Expect("ready");
+        Microsoft.Win32.SafeHandles.SafeFileHandle? listener = null;
+        using var copy = Move(original.Pid, finish: new FinishOptions { SeccompProgram = AllowAll }, listener: handle => listener = handle);
+        using (listener)
+        {
+            Assert.False(listener!.IsInvalid);
+            var status = File.ReadAllLines($"/proc/{copy.Pid}/status");
+            Assert.Contains("Seccomp:\t2", status);
+            Assert.Contains("NoNewPrivs:\t1", status);
+            Assert.Contains("TracerPid:\t0", status);
+            Assert.DoesNotContain(
+                Directory.GetFileSystemEntries($"/proc/{copy.Pid}/fd"),
+                path => (new FileInfo(path).LinkTarget ?? "").Contains("seccomp", StringComparison.Ordinal));
+            copy.Send("x");
+            copy.ExpectGoodEnd();
+        }
+    }
+
+    [RootFact]
     public void Begin_OfAnImageThatNeedsAnotherCpu_IsRefusedByName()
     {
         using var original = Guest.Start("waits", "read-forever");
@@ -114,8 +136,12 @@ public sealed class RestoreTests
         original.ExpectGoodEnd();
     }
 
+    /// <summary>struct sock_filter: return SECCOMP_RET_ALLOW.</summary>
+    private static readonly byte[] AllowAll = [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f];
+
     /// <summary>Freeze to Run on one machine; the original is gone afterwards.</summary>
-    private static Guest Move(int pid, bool remote = false, Action<ProcessImage>? change = null)
+    private static Guest Move(int pid, bool remote = false, Action<ProcessImage>? change = null, FinishOptions? finish = null,
+        Action<Microsoft.Win32.SafeHandles.SafeFileHandle?>? listener = null)
     {
         var blank = Guest.Start("blank");
         blank.Expect("blank");
@@ -132,9 +158,10 @@ public sealed class RestoreTests
         var begun = RestoringProcess.Begin(blank.Pid, image);
         Assert.True(begun.Ok, begun.ToString());
         Copy.All(pid, image, begun.Value);
-        var finished = begun.Value.Finish();
+        var finished = begun.Value.Finish(finish);
         Assert.True(finished.Ok, finished.ToString());
-        Assert.Equal(0, Interop.Kernel.Kill(pid, 9));
+        listener?.Invoke(finished.Value);
+        Assert.Equal(0, Checkpoint.Interop.Kernel.Kill(pid, 9));
         frozen.Dispose();
         var run = begun.Value.Run();
         Assert.True(run.Ok, run.ToString());

@@ -48,7 +48,7 @@ public sealed class SnapshotTests
     {
         using var guest = Guest.Start("waits", kind);
         guest.Expect("ready");
-        for (var i = 0; i < 50; i++)
+        for (var i = 0; i < 20; i++)
         {
             using var frozen = FrozenProcess.Freeze(guest.Pid).Value;
             var outcome = frozen.Snapshot();

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * A body that carries one of everything, spins until SIGUSR1, and then looks whether all of it is still there: vector registers,
- * memory of every kind, handlers and their stack, signals that wait, rseq, robust list, clocks, brk, arguments.
+ * A body that carries one of everything, spins until SIGUSR1, and then looks whether all of it is still there: vector
+ * registers, memory of every kind, handlers and their stack, signals that wait, rseq, robust list, clocks, brk,
+ * arguments.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -22,7 +23,7 @@
 #include <unistd.h>
 
 #define PATTERN_BYTES (8u << 20)
-#define QUEUED	      3
+#define QUEUED        3
 
 static volatile sig_atomic_t go;
 static volatile uintptr_t handler_stack;
@@ -122,7 +123,8 @@ static void spin(void)
 
 static uint32_t rseq_cpu(void)
 {
-	return *(volatile uint32_t *)((char *)__builtin_thread_pointer() + __rseq_offset + offsetof(struct rseq, cpu_id));
+	return *(volatile uint32_t *)((char *)__builtin_thread_pointer() + __rseq_offset +
+				      offsetof(struct rseq, cpu_id));
 }
 
 static void check_signals(const sigset_t *blocked, const stack_t *stack)
@@ -132,14 +134,17 @@ static void check_signals(const sigset_t *blocked, const stack_t *stack)
 	sigset_t mask;
 	stack_t seen;
 
-	check(handler_stack >= (uintptr_t)alternate && handler_stack < (uintptr_t)alternate + sizeof(alternate), "altstack used");
+	check(handler_stack >= (uintptr_t)alternate && handler_stack < (uintptr_t)alternate + sizeof(alternate),
+	      "altstack used");
 	check(handler_value == 4711, "value of the signal");
-	check(sigtimedwait(blocked, NULL, &none) == SIGRTMIN + 4, "thread's signal"); /* the thread's own queue comes first */
+	check(sigtimedwait(blocked, NULL, &none) == SIGRTMIN + 4,
+	      "thread's signal"); /* the thread's own queue comes first */
 	for (int i = 0; i < QUEUED; i++) {
 		siginfo_t info;
 
 		check(sigtimedwait(blocked, &info, &none) == SIGRTMIN + 3, "queued signal");
-		check(info.si_value.sival_int == 100 + i && info.si_code == SI_QUEUE && info.si_pid == original, "its siginfo");
+		check(info.si_value.sival_int == 100 + i && info.si_code == SI_QUEUE && info.si_pid == original,
+		      "its siginfo");
 	}
 	check(sigtimedwait(blocked, NULL, &none) == -1 && errno == EAGAIN, "no signal more");
 	sigprocmask(SIG_SETMASK, NULL, &mask);
@@ -156,7 +161,8 @@ int main(int argc, char **argv)
 {
 	uint64_t *pattern = mmap(NULL, PATTERN_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	uint64_t *hidden = mmap(NULL, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	uint64_t *sparse = mmap(NULL, 1u << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+	uint64_t *sparse =
+		mmap(NULL, 1u << 30, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
 	int self = open("/proc/self/exe", O_RDONLY);
 	uint64_t *file = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE, self, 0);
 	const char *shared = mmap(NULL, 4096, PROT_READ, MAP_SHARED, self, 0);
@@ -232,7 +238,8 @@ int main(int argc, char **argv)
 	memset(top, 1, 65536);
 	check(getauxval(AT_PAGESZ) == 4096, "auxv");
 	fd = open("/proc/self/cmdline", O_RDONLY);
-	check(fd >= 0 && read(fd, cmdline2, sizeof(cmdline2)) > 0 && !memcmp(cmdline, cmdline2, sizeof(cmdline)), argv[0]);
+	check(fd >= 0 && read(fd, cmdline2, sizeof(cmdline2)) > 0 && !memcmp(cmdline, cmdline2, sizeof(cmdline)),
+	      argv[0]);
 	char *deep = alloca(1u << 20);
 	memset(deep, 7, 1u << 20);
 	check(deep[12345] == 7, "stack grows");

@@ -77,7 +77,8 @@ static long refuse(const char *kind)
 		return shares < 0;
 	}
 	if (!strcmp(kind, "device-mapping")) {
-		struct tpacket_req ring = {.tp_block_size = 4096, .tp_block_nr = 1, .tp_frame_size = 2048, .tp_frame_nr = 2};
+		struct tpacket_req ring = {
+			.tp_block_size = 4096, .tp_block_nr = 1, .tp_frame_size = 2048, .tp_frame_nr = 2};
 		int packets = socket(AF_PACKET, SOCK_RAW, 0);
 
 		if (setsockopt(packets, SOL_PACKET, PACKET_RX_RING, &ring, sizeof(ring)))
@@ -98,5 +99,6 @@ int main(int argc, char **argv)
 	(void)!read(0, &byte, 1);
 	if (shares)
 		kill(shares, SIGKILL);
-	syscall(argc == 2 && !strcmp(argv[1], "seccomp-filter") ? SYS_exit : SYS_exit_group, 0); /* strict allows no other */
+	syscall(argc == 2 && !strcmp(argv[1], "seccomp-filter") ? SYS_exit : SYS_exit_group,
+		0); /* strict allows no other */
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Waits in the way its argument names, again and again, and checks each time that the wait was what it asked for: the right result, no
- * errno, not a nanosecond too short. Writes a line for each. Ends when a byte comes on stdin.
+ * Waits in the way its argument names, again and again, and checks each time that the wait was what it asked for: the
+ * right result, no errno, not a nanosecond too short. Writes a line for each. Ends when a byte comes on stdin.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -207,14 +207,22 @@ static const struct {
 	void (*wait)(void);
 	int ends;
 } kinds[] = {
-	{"sleep", wait_sleep, 0},	    {"sleep-rmtp", wait_sleep_rmtp, 0},
-	{"clock-sleep", wait_clock, 0},	    {"sleep-until", wait_until, 0},
-	{"poll", wait_poll, 0},		    {"select", wait_select, 0},
-	{"epoll", wait_epoll, 0},	    {"futex", wait_futex, 0},
-	{"timerfd", wait_timerfd, 0},	    {"sigtimedwait", wait_sigtimedwait, 0},
-	{"semtimedop", wait_semaphore, 0},  {"compute", wait_compute, 0},
-	{"calls", wait_calls, 0},	    {"read-forever", end_read, 1},
-	{"poll-forever", end_poll, 1},	    {"epoll-forever", end_epoll, 1},
+	{"sleep", wait_sleep, 0},
+	{"sleep-rmtp", wait_sleep_rmtp, 0},
+	{"clock-sleep", wait_clock, 0},
+	{"sleep-until", wait_until, 0},
+	{"poll", wait_poll, 0},
+	{"select", wait_select, 0},
+	{"epoll", wait_epoll, 0},
+	{"futex", wait_futex, 0},
+	{"timerfd", wait_timerfd, 0},
+	{"sigtimedwait", wait_sigtimedwait, 0},
+	{"semtimedop", wait_semaphore, 0},
+	{"compute", wait_compute, 0},
+	{"calls", wait_calls, 0},
+	{"read-forever", end_read, 1},
+	{"poll-forever", end_poll, 1},
+	{"epoll-forever", end_epoll, 1},
 	{"select-forever", end_select, 1},
 };
 

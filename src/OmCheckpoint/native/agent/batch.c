@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The batch transport: executes a list of calls in one resume of a thread that is stopped under ptrace. What it is asked to do
- * is the tracer's business; it only keeps count. Runs with every signal but SIGTRAP blocked by the tracer.
+ * The batch transport: executes a list of calls in one resume of a thread that is stopped under ptrace. What it is
+ * asked to do is the tracer's business; it only keeps count. Runs with every signal but SIGTRAP blocked by the tracer.
  */
 #include "agent.h"
 
