@@ -13,6 +13,6 @@ public interface IClusterView
 
     NodeStatus? Find(string node);
 
-    /// <summary>A node came, went, or changed its address. Raised on a thread-pool thread; handlers do not block.</summary>
+    /// <summary>A node came, went, started anew, or changed its address. Raised on a thread-pool thread; handlers do not block.</summary>
     event Action<NodeStatus>? NodeChanged;
 }

@@ -194,12 +194,14 @@ internal sealed class Membership
             return null;
 
         bool moved = said.Address != member.Info.Address || said.DaemonPort != member.Info.DaemonPort || said.LinkPort != member.Info.LinkPort;
+        // What it held in its last life is gone, or was found again: those who have something there must look.
+        bool reborn = said.Incarnation != member.Info.Incarnation;
         member.Info = kept;
         member.HeardAt = Math.Max(member.HeardAt, heardAt);
         bool back = !member.Alive && Silence(member) < _timing.DeadAfter;
         if (back)
             member.Alive = true;
-        return back || moved ? member : null;
+        return back || moved || (reborn && member.Alive) ? member : null;
     }
 
     private void PickOne(Func<Member, bool> which, List<NodeInfo> chosen)
