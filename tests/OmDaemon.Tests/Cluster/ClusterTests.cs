@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Google.Protobuf;
@@ -225,6 +226,19 @@ public sealed class ClusterTests : IDisposable
     }
 
     [Fact]
+    public async Task Gossip_FromPythonGrpcio_WithCertificateAnswered_WithoutRefused()
+    {
+        const string Python = "/usr/bin/python3";
+        Assert.SkipUnless(File.Exists(Python) && (await RunAsync(Python, "-c", "import grpc")).Status == 0, "python3-grpcio is not installed: interoperability is not tested.");
+        await using TestNode pc1 = await TestNode.StartAsync(_directory, "pc1"), pc2 = await TestNode.StartAsync(_directory, "pc2");
+        await pc1.InitAsync("lab");
+        await pc2.JoinAsync(await pc1.TokenAsync());
+        (int status, string output) = await RunAsync(
+            Python, Path.Combine(AppContext.BaseDirectory, "Cluster", "grpcio_gossip.py"), $"{pc1.Options.ListenAddress}:{pc1.Options.DaemonPort}", pc2.Options.EtcDirectory, "pc1", "pc2");
+        Assert.Equal((0, "from pc1\nrefused UNAUTHENTICATED\n"), (status, output));
+    }
+
+    [Fact]
     public async Task Gossip_CertificateOfAnotherCa_IsRefusedAndLogged()
     {
         await using TestNode pc1 = await TestNode.StartAsync(_directory, "pc1"), stranger = await TestNode.StartAsync(_directory, "stranger");
@@ -289,6 +303,14 @@ public sealed class ClusterTests : IDisposable
         RpcException refusal = await Assert.ThrowsAsync<RpcException>(action);
         Assert.Contains(words, refusal.Status.Detail, StringComparison.Ordinal);
         Assert.Equal(code, refusal.Code);
+    }
+
+    private static async Task<(int Status, string Output)> RunAsync(string program, params string[] arguments)
+    {
+        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true })!;
+        string output = await process.StandardOutput.ReadToEndAsync(Token);
+        await process.WaitForExitAsync(Token);
+        return (process.ExitCode, output);
     }
 
     private static void Replace(Microsoft.Extensions.DependencyInjection.IServiceCollection services, TimeProvider time) =>
