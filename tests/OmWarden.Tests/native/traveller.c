@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * What the tests of the warden send travelling. Reads commands from its standard input, one a line, and answers each with
- * one line on standard output, after it has appended it to the file it was given. Its memory must be what it was: every
- * answer holds a checksum of a table that every command changes. Ends with status 7 at the end of input.
+ * What the tests of the warden send travelling. Reads commands from its standard input, one a line, and answers each
+ * with one line on standard output, after it has appended it to the file it was given. Its memory must be what it was:
+ * every answer holds a checksum of a table that every command changes. Ends with status 7 at the end of input.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -49,9 +49,9 @@ static void answer(FILE *log, const char *text)
 	static struct timespec last;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
-	const char *clock = now.tv_sec < last.tv_sec || (now.tv_sec == last.tv_sec && now.tv_nsec < last.tv_nsec) ?
-				    " CLOCK STEPPED BACK" :
-				    "";
+	const char *clock = now.tv_sec < last.tv_sec || (now.tv_sec == last.tv_sec && now.tv_nsec < last.tv_nsec)
+				    ? " CLOCK STEPPED BACK"
+				    : "";
 	last = now;
 	fprintf(log, "%s\n", text);
 	fflush(log);
@@ -115,7 +115,8 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "fork")) {
 			snprintf(text, sizeof(text), "child %d", fork_child());
 		} else if (!strcmp(line, "signals")) {
-			snprintf(text, sizeof(text), "signals %d value %d code %d", (int)signals, last_value, last_code);
+			snprintf(text, sizeof(text), "signals %d value %d code %d", (int)signals, last_value,
+				 last_code);
 		} else if (!strcmp(line, "crash")) {
 			*bad_pointer = 1;
 		} else if (!strcmp(line, "abort")) {

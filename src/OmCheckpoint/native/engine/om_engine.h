@@ -108,11 +108,12 @@ void om_home_close(om_home *home);
  * presents itself waits. take_back: returns 1 and changes nothing if the epoch in force has been claimed. */
 int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back);
 /* Executes one call in the deputy on behalf of the warden itself (madvise when committing, ...). Blocks; a call of
- * the body in progress is taken back if it can be issued again, and waited for if not. -ESRCH: the deputy is gone. `data` (may be NULL) is copied to the slot's data area,
- * which the deputy has at om_home_data_address, before, and back after. */
+ * the body in progress is taken back if it can be issued again, and waited for if not. -ESRCH: the deputy is gone.
+ * `data` (may be NULL) is copied to the slot's data area, which the deputy has at om_home_data_address, before, and
+ * back after. */
 int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *data, uint32_t bytes, int64_t *result);
-/* While reserved the body's calls are held, so that many om_home_call follow each other; a call that waits is taken back
- * and issued again after. */
+/* While reserved the body's calls are held, so that many om_home_call follow each other; a call that waits is taken
+ * back and issued again after. */
 int om_home_reserve(om_home *home, bool reserved);
 uint64_t om_home_data_address(const om_home *home);
 int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t bytes);

@@ -80,7 +80,8 @@ static void take_answer(struct om_home *home)
 }
 
 /* Whatever the deputy has put there since. Signals first: an answer that was cancelled by one must find it arrived. A
- * call that was held back goes in when the slot is free, also when there was no answer: the last of our own has gone. */
+ * call that was held back goes in when the slot is free, also when there was no answer: the last of our own has gone.
+ */
 void om_home_pump(struct om_home *home)
 {
 	uint32_t answer = __atomic_load_n(&home->slot->answer, __ATOMIC_ACQUIRE);
@@ -220,8 +221,8 @@ uint64_t om_home_data_address(const om_home *home)
 	return home->data_address;
 }
 
-/* A read of the body's may wait for ever, and what the warden wants must not: what can be issued again is cancelled, and
- * the body's side sends it again. It is held then until the slot is free. */
+/* A read of the body's may wait for ever, and what the warden wants must not: what can be issued again is cancelled,
+ * and the body's side sends it again. It is held then until the slot is free. */
 static void make_room(struct om_home *home)
 {
 	if (home->use == OM_SLOT_BODY && !home->unplaced && home->placed->syscall->flags & OM_SYSCALL_REISSUE)
