@@ -86,7 +86,7 @@ internal sealed class TestMove
         await source.DoAsync(new() { Discard = new() { Key = key } });
     }
 
-    private static void Copy(WardenFrozen from, WardenRestoring to)
+    internal static void Copy(WardenFrozen from, WardenRestoring to)
     {
         byte[] buffer = new byte[1 << 20];
         foreach (Extent extent in from.Image.Extents)
