@@ -23,11 +23,9 @@ static void switches(uint64_t round)
 	int number = 0;
 	int signals[2] = {SIGUSR1, 0};
 	CHECK(prctl(PR_SET_PDEATHSIG, signals[round % 2]) == 0);
-	CHECK(prctl(PR_SET_TIMERSLACK, 60000 + round % 100, 0, 0, 0) == 0);
 	CHECK(prctl(PR_SET_DUMPABLE, 1) == 0);
 	usleep(1000);
 	CHECK(prctl(PR_GET_PDEATHSIG, &number) == 0 && number == signals[round % 2]);
-	CHECK(prctl(PR_GET_TIMERSLACK, 0, 0, 0, 0) == (int)(60000 + round % 100));
 	CHECK(prctl(PR_GET_DUMPABLE) == 1 && prctl(PR_GET_KEEPCAPS) == 0 && prctl(PR_GET_SECCOMP) == 0);
 	CHECK(prctl(PR_GET_CHILD_SUBREAPER, &number) == 0 && number == 0);
 	CHECK(prctl(PR_CAPBSET_READ, 0) >= 0);

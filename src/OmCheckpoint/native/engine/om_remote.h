@@ -81,6 +81,7 @@ struct om_remote {
 	struct om_own_call own;
 	bool has_mask; /* of the call that was cut short while quiesced */
 	uint64_t mask;
+	bool finished; /* home has answered; held until the signals handed out before are taken care of */
 	uint32_t signals_handed, signals_taken;
 	/* Handed out and not yet queued in the body; the second since quiesce returned. */
 	uint64_t signals_mask, signals_since;

@@ -65,6 +65,8 @@ static void next_call(struct om_remote *remote)
 
 static void finish(struct om_remote *remote, bool own, int64_t result)
 {
+	if (!own)
+		remote->finished = false;
 	if (own) {
 		remote->own.result = result;
 		remote->own.done = true;
@@ -126,7 +128,8 @@ static int take_cancelled(struct om_remote *remote, bool own)
 int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t *payload, uint32_t bytes)
 {
 	bool own = remote->active == OM_ACTIVE_OWN;
-	if (!remote->active || seq != remote->state->seq || (!own && remote->state->phase != OM_PHASE_SENT))
+	if (!remote->active || seq != remote->state->seq ||
+	    (!own && (remote->finished || remote->state->phase != OM_PHASE_SENT)))
 		return 0; /* a second one, after a reconnect */
 	remote->counters.bytes_in += bytes;
 	struct om_marshal *m = active_marshal(remote);
@@ -144,6 +147,8 @@ int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t 
 	}
 	if (step == OM_MARSHAL_SEND)
 		om_remote_post(remote, own);
+	else if (step == OM_MARSHAL_DONE && !own && !remote->quiesced && remote->signals_handed != remote->signals_taken)
+		remote->finished = true; /* a signal that came first is there before the call returns: raise, SIGPIPE */
 	else if (step == OM_MARSHAL_DONE)
 		finish(remote, own, m->result);
 	else
@@ -193,6 +198,8 @@ int om_remote_quiesce(om_remote *remote)
 		om_remote_answer_body(remote, -513, 0);
 	else if (state->phase == OM_PHASE_CANCELLED)
 		om_remote_end_cancelled(remote);
+	else if (remote->finished)
+		finish(remote, false, remote->marshal.result);
 	else if (state->phase == OM_PHASE_SENT)
 		send_cancel(remote);
 	while (state->phase == OM_PHASE_SENT && remote->connection && !remote->closed && !remote->gone)
