@@ -1,6 +1,7 @@
-// Named places of a move at which a test can make this node fail. OPENMOSIX_FAULT=stage:action[,stage:action...] in the daemon's environment, obeyed only
-// with allow-faults = yes. Stages: freeze snapshot ship restore commit forward return. Actions: fail (the step is refused),
-// hang (until its deadline, or until somebody kills the node), crash (SIGKILL to ourselves).
+// Named places of a move at which a test can make this node fail: stage:action[,stage:action...] in the daemon's environment
+// (OPENMOSIX_FAULT) or in the file RUN/fault, which is read at each place and so needs no restart. Obeyed only with allow-faults = yes.
+// Stages: freeze snapshot ship restore commit forward return. Actions: fail (the step is refused), hang (until its deadline,
+// or until somebody kills the node), crash (SIGKILL to ourselves).
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Daemon.Control;
@@ -16,35 +17,22 @@ internal sealed partial class FaultPoints
 
     private static readonly string[] Stages = [Stage.Freeze, Stage.Snapshot, Stage.Ship, Stage.Restore, Stage.Commit, Stage.Forward, Stage.Return];
 
-    private readonly Dictionary<string, string> _actions = [];
+    private readonly string? _environment = Environment.GetEnvironmentVariable(Variable);
+    private readonly DaemonOptions _options;
     private readonly IEventFeed _feed;
     private readonly ILogger<FaultPoints> _log;
 
     public FaultPoints(DaemonOptions options, IEventFeed feed, ILogger<FaultPoints> log)
     {
-        (_feed, _log) = (feed, log);
-        if (Environment.GetEnvironmentVariable(Variable) is not { Length: > 0 } text)
-            return;
-        if (!options.AllowFaults)
-        {
+        (_options, _feed, _log) = (options, feed, log);
+        if (_environment is { Length: > 0 } && !options.AllowFaults)
             LogNotAllowed(Variable);
-            return;
-        }
-        foreach (string entry in text.Split(','))
-        {
-            string[] parts = entry.Split(':');
-            if (parts.Length == 2 && Array.Find(Stages, stage => stage.Equals(parts[0], StringComparison.OrdinalIgnoreCase)) is { } stage &&
-                parts[1] is "fail" or "hang" or "crash")
-                _actions[stage] = parts[1];
-            else
-                LogUnknown(Variable, entry);
-        }
     }
 
     /// <returns>A failure when the step must fail here.</returns>
     public async Task<Failure?> AtAsync(string stage, CancellationToken cancellationToken)
     {
-        if (!_actions.TryGetValue(stage, out string? action))
+        if (!_options.AllowFaults || Action(stage) is not { } action)
             return null;
         LogFault(stage, action);
         _feed.Publish(new WatchEvent { Kind = "fault", Text = $"{stage}: {action}" });
@@ -55,11 +43,26 @@ internal sealed partial class FaultPoints
         return Failures.Broken(stage, $"fault point {stage}:{action}");
     }
 
+    private string? Action(string stage)
+    {
+        string file = Path.Combine(_options.RunDirectory, "fault");
+        string text = File.Exists(file) ? File.ReadAllText(file) : _environment ?? "";
+        foreach (string entry in text.Split([',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
+        {
+            string[] parts = entry.Split(':');
+            if (parts.Length != 2 || parts[1] is not ("fail" or "hang" or "crash") || !Stages.Contains(parts[0], StringComparer.OrdinalIgnoreCase))
+                LogUnknown(entry);
+            else if (stage.Equals(parts[0], StringComparison.OrdinalIgnoreCase))
+                return parts[1];
+        }
+        return null;
+    }
+
     [LoggerMessage(500, LogLevel.Warning, "{Variable} is set and ignored: allow-faults is not")]
     private partial void LogNotAllowed(string variable);
 
-    [LoggerMessage(501, LogLevel.Error, "{Variable}: '{Entry}' is not stage:action")]
-    private partial void LogUnknown(string variable, string entry);
+    [LoggerMessage(501, LogLevel.Error, "fault point '{Entry}' is not stage:action")]
+    private partial void LogUnknown(string entry);
 
     [LoggerMessage(502, LogLevel.Warning, "fault point {Stage}: {Action}")]
     private partial void LogFault(string stage, string action);

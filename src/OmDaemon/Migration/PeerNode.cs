@@ -1,4 +1,4 @@
-// Another node as one end of a move, over gRPC. A status that says "I will not" is a refusal; everything else leaves it open whether it was done.
+// Another node as one end of a move, over gRPC. A call ends when its node is declared dead: its deadline may be minutes away. A status that says "I will not" is a refusal; everything else leaves it open whether it was done.
 using OpenMosix.Daemon.Cluster;
 using OpenMosix.Grpc;
 using OpenMosix.Protocol.Errors;
@@ -6,7 +6,7 @@ using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Daemon.Migration;
 
-internal sealed class PeerNode(string node, IPeerChannels channels) : IMoveNode
+internal sealed class PeerNode(string node, IPeerChannels channels, IClusterView cluster) : IMoveNode
 {
     public string Node => node;
 
@@ -33,11 +33,26 @@ internal sealed class PeerNode(string node, IPeerChannels channels) : IMoveNode
         where TRequest : class, Google.Protobuf.IMessage<TRequest>, new()
         where TResponse : class, Google.Protobuf.IMessage<TResponse>, new()
     {
-        if (channels.For(node) is not { } channel)
+        if (cluster.Find(node) is not { Alive: true } || channels.For(node) is not { } channel)
             return Step<TResponse>.NotSent(Failures.Broken(stage, $"node {node} cannot be reached"));
+        using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        void OnNode(NodeStatus status)
+        {
+            if (status.Alive || status.Info.Node != node)
+                return;
+            try
+            {
+                ended.Cancel();
+            }
+            catch (ObjectDisposedException)
+            {
+                // The event was on its way while we unsubscribed.
+            }
+        }
+        cluster.NodeChanged += OnNode;
         try
         {
-            TResponse response = await channel.CallAsync(method, request, new CallOptions(deadline), cancellationToken).ConfigureAwait(false);
+            TResponse response = await channel.CallAsync(method, request, new CallOptions(deadline), ended.Token).ConfigureAwait(false);
             return failure(response) is { } failed ? Step<TResponse>.Refused(failed) : response;
         }
         catch (RpcException said)
@@ -50,7 +65,11 @@ internal sealed class PeerNode(string node, IPeerChannels channels) : IMoveNode
         }
         catch (OperationCanceledException)
         {
-            return Step<TResponse>.Unknown(Failures.Broken(stage, $"given up while node {node} was at it"));
+            return Step<TResponse>.Unknown(Failures.Broken(stage, cancellationToken.IsCancellationRequested ? $"given up while node {node} was at it" : $"node {node} is down"));
+        }
+        finally
+        {
+            cluster.NodeChanged -= OnNode;
         }
     }
 }
