@@ -40,7 +40,7 @@ public sealed class OmrunTests : IAsyncLifetime
 
     [Theory]
     [InlineData("tr '\\0' '\\n' < /proc/self/environ")]
-    [InlineData("grep -E '^(Sig|Shd|Seccomp|NoNewPrivs|TracerPid|Uid|Groups)' /proc/self/status")]
+    [InlineData("grep -E '^(Sig(Pnd|Blk|Ign|Cgt)|ShdPnd|Seccomp|NoNewPrivs|TracerPid|Uid|Groups)' /proc/self/status")]
     [InlineData("ls -l /proc/self/fd | sed 's/.*[0-9] \\([0-9]* ->\\)/\\1/; s/\\[[0-9]*\\]//; s,/proc/[0-9]*/,/proc/PID/,'")]
     [InlineData("cat /proc/self/limits /proc/self/oom_score_adj /proc/self/timerslack_ns /proc/self/cgroup")]
     public async Task Omrun_Command_SeesWhatItWouldSeeWithoutIt(string command)
