@@ -86,8 +86,11 @@ void om_home_pump(struct om_home *home)
 {
 	uint32_t answer = __atomic_load_n(&home->slot->answer, __ATOMIC_ACQUIRE);
 	send_signals(home);
-	if (home->use != OM_SLOT_IDLE && answer == home->state->last_request)
+	if (home->use != OM_SLOT_IDLE && answer == home->state->last_request) {
 		take_answer(home);
+		/* A call of our own waits for its result, or for the body's to be over. */
+		pthread_cond_broadcast(&home->changed);
+	}
 	if (home->use == OM_SLOT_IDLE && home->held && !home->own_waits && !home->reserved) {
 		struct om_buffer call = home->held_call;
 		home->held = false;
