@@ -123,6 +123,8 @@ internal sealed partial class GuestProcess
         var arrived = new List<byte[]>();
         while (Signals.TryDequeue(out byte[]? siginfo))
             arrived.Add(siginfo);
+        if (arrived.Count == 0)
+            return;
         if (body.QueueSignals(arrived) is { Ok: false } failed)
             LogNotDelivered(Key, failed.Failure!.Message);
     }

@@ -208,6 +208,8 @@ internal sealed partial class GuestProcess : HeldProcess
             return Replies.Failed(stopped.Failure);
         frozen = stopped.Value;
         State = GuestState.RemoteFrozen;
+        // What has arrived travels with it.
+        MakePending(frozen);
         long between = Stopwatch.GetTimestamp();
         Outcome<ProcessImage> described = frozen.Snapshot(new()
         {
@@ -248,6 +250,7 @@ internal sealed partial class GuestProcess : HeldProcess
             WriteRecord(runs: true);
         }
         remote!.Resume();
+        MakePending(frozen!);
         Outcome thawed = frozen!.Thaw();
         frozen.Dispose();
         frozen = null;

@@ -25,7 +25,7 @@ public sealed class PrisonerTests
         try
         {
             Assert.Equal("ready", await shell.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken));
-            using FrozenProcess frozen = FrozenProcess.Freeze(prisoner).Value;
+            using FrozenProcess frozen = FrozenProcess.Freeze(prisoner, null, TestContext.Current.CancellationToken).Value;
             ProcessImage image = frozen.Snapshot(new() { Node = "pc1" }).Value;
             cell = CellProcess.Create(new()
             {
