@@ -26,6 +26,9 @@ public sealed partial class PageSource(ILogger<PageSource> log)
         Outcome<SourceFiles> files = SourceFiles.Open(memoryPid, image);
         if (!files.Ok)
             return files.Failure;
+        // An offer of an earlier epoch is of a body that has gone on from here since: whatever became of it, it is this process no more.
+        if (_offers.TryGetValue(key, out PageOffer? earlier) && earlier.Epoch < epoch && _offers.TryRemove(new(key, earlier)))
+            _ = earlier.WithdrawAsync();
         if (_offers.TryAdd(key, new PageOffer(key, epoch, memoryPid, targetNode, spans, files.Value)))
             return Outcome.Done;
         files.Value.Dispose();
