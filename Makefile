@@ -24,7 +24,8 @@ include $(wildcard src/*/module.mk) $(wildcard $(NATIVE)/*/module.mk) $(wildcard
 
 APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab
 
-.PHONY: build native managed links test lint format demo clean help setup
+
+.PHONY: build native managed links test test-moves lint format demo clean help setup
 build: native managed links ## build everything into out/bin
 
 setup: ## install what is missing (compiler, iproute2, libraries), or name it
@@ -41,6 +42,9 @@ links: managed
 
 test: build $(NATIVE_TESTS) ## run every test; the last line is `N passed, N failed`
 	@tests/run
+
+test-moves: build $(NATIVE_TESTS) ## the long scenarios: nodes and daemons that die, terminals, waiting programs
+	@tests/run --moves
 
 demo: build ## three PCs, one short of memory: a program leaves home, works, and comes back
 	@tests/Lab/demo

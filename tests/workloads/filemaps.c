@@ -25,7 +25,11 @@ static void one_round(uint64_t seed)
 	CHECK(fd >= 0 && write(fd, content, sizeof(content)) == sizeof(content));
 	unsigned char *map = mmap(NULL, 16384, PROT_READ | PROT_WRITE, MAP_PRIVATE, fd, 0);
 	CHECK(map != MAP_FAILED);
-	unsigned char *tail = mmap(NULL, 4096, PROT_READ, MAP_SHARED, fd, 4096);
+	/* Shared by a descriptor that cannot write: one that could is writable memory to others, and stays at home. */
+	int readable = open("mapped", O_RDONLY);
+	CHECK(readable >= 0);
+	unsigned char *tail = mmap(NULL, 4096, PROT_READ, MAP_SHARED, readable, 4096);
+	CHECK(close(readable) == 0);
 	CHECK(tail != MAP_FAILED);
 	CHECK(memcmp(map, content, sizeof(content)) == 0 && map[9000] == 0 && memcmp(tail, content + 4096, 4096) == 0);
 	pause_briefly();

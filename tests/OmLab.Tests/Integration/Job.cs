@@ -10,8 +10,8 @@ namespace OpenMosix.Lab.Tests.Integration;
 /// </summary>
 internal sealed class Job : IDisposable
 {
-    // The pid goes through a fifo: whoever reads it knows that the program is about to begin.
-    private const string Moved = """moved() { echo $BASHPID > "$PIDS"; exec omrun -- "$@"; }""";
+    // The pid goes through a fifo, from under omrun: whoever reads it knows that the process is registered and the program about to begin.
+    private const string Moved = """moved() { exec omrun -- sh -c 'echo $$ > "$0"; exec "$@"' "$PIDS" "$@"; }""";
     private const string Alone = """moved() { exec "$@"; }""";
 
     private readonly TestLab _lab;
