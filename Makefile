@@ -43,7 +43,7 @@ links: managed
 test: build $(NATIVE_TESTS) ## run every test; the last line is `N passed, N failed`
 	@tests/run
 
-test-moves: build $(NATIVE_TESTS) ## the long scenarios: nodes and daemons that die, terminals, waiting programs
+test-moves: build $(NATIVE_TESTS) ## the long scenarios: programs moved to and fro, nodes and daemons that die, terminals
 	@tests/run --moves
 
 demo: build ## three PCs, one short of memory: a program leaves home, works, and comes back
