@@ -55,7 +55,7 @@ internal sealed class FrozenThread
 
         var observation = SleepObservation.Observe(pid);
         var tracee = new Tracee(pid);
-        var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | (options.SuspendSeccomp ? Ptrace.PTRACE_O_SUSPEND_SECCOMP : 0));
+        var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD);
         if (error != 0)
         {
             return Failures.Broken(Stage.Freeze, $"process {pid} cannot be seized: {Errno.Describe(error)}", error);
@@ -135,6 +135,12 @@ internal sealed class FrozenThread
         {
             tracee.Detach();
             return Failures.Refused(Stage.Freeze, refusal);
+        }
+
+        if (options.SuspendSeccomp)
+        {
+            // Not a moment earlier: until it stands still, its calls would run here and unfiltered.
+            tracee.SetOptions(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_SUSPEND_SECCOMP);
         }
 
         var groupStopped = stop.StopSignal != Signals.SIGTRAP;

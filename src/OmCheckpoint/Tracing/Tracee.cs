@@ -26,6 +26,8 @@ internal sealed class Tracee(int pid)
     /// <returns>0 or errno.</returns>
     public int Seize(int options) => (int)-Ptrace.Call(Ptrace.PTRACE_SEIZE, Pid, 0, options);
 
+    public void SetOptions(int options) => Check(Ptrace.Call(Ptrace.PTRACE_SETOPTIONS, Pid, 0, options), "PTRACE_SETOPTIONS");
+
     public void Interrupt() => Check(Ptrace.Call(Ptrace.PTRACE_INTERRUPT, Pid), "PTRACE_INTERRUPT");
 
     public void Resume(int request, int signal = 0) => Check(Ptrace.Call(request, Pid, 0, signal), "resume");
