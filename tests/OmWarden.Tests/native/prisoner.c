@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * Let loose in a cell without its seccomp filter, so that only the walls hold: tries to reach anything of the host.
- * Ends with 0 when it reached nothing, or with the number of the attempt that did. At home it waits in a sleep until it
- * has been moved: argv[1] is a pid of the host, a process that must not be reached.
+ * Ends with 0 when it reached nothing, or with the number of the attempt that did. At home it says its pid and waits in
+ * a sleep until it has been moved: argv[1] is a pid of the host, a process that must not be reached.
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -55,7 +55,7 @@ int main(int argc, char **argv)
 	struct timespec moment = {1, 0};
 	int number = 1;
 
-	if (write(1, "ready\n", 6) != 6)
+	if (dprintf(1, "%d\n", getpid()) < 0)
 		return 100;
 	while (access("/proc", F_OK) == 0) /* still at home */
 		nanosleep(&moment, NULL);
