@@ -71,7 +71,10 @@ internal sealed class Membership
         }
     }
 
-    /// <summary>Takes in what a peer said. Returns the nodes that are new, came back, or moved to another address.</summary>
+    /// <summary>
+    /// Takes in what a peer said. Returns the living nodes that are new, came back, or moved to another address. One that nobody has heard for a
+    /// while (it was admitted a moment ago, or is long gone) is known from now on, and news when it is heard.
+    /// </summary>
     public IReadOnlyList<NodeStatus> Merge(IEnumerable<NodeInfo> nodes)
     {
         var changed = new List<NodeStatus>();
@@ -188,7 +191,7 @@ internal sealed class Membership
             member = new Member(kept) { HeardAt = heardAt };
             member.Alive = Silence(member) < _timing.DeadAfter;
             _members.Add(said.Node, member);
-            return member;
+            return member.Alive ? member : null;
         }
         if (!NodeInfoRules.IsNewer(said, member.Info))
             return null;
@@ -201,7 +204,7 @@ internal sealed class Membership
         bool back = !member.Alive && Silence(member) < _timing.DeadAfter;
         if (back)
             member.Alive = true;
-        return back || moved || (reborn && member.Alive) ? member : null;
+        return member.Alive && (back || moved || reborn) ? member : null;
     }
 
     private void PickOne(Func<Member, bool> which, List<NodeInfo> chosen)

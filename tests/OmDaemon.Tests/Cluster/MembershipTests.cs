@@ -20,6 +20,30 @@ public sealed class MembershipTests
     }
 
     [Fact]
+    public void Merge_NewNodeThatNobodyHasHeard_IsKnownAndNotNewsUntilItIsHeard()
+    {
+        var admitting = new Membership(Info("pc3"), GossipTiming.Default, _time, new Random(2));
+        admitting.Expect(Info("pc2"));
+        Assert.Equal("pc3", Assert.Single(_members.Merge(admitting.Message().Nodes)).Info.Node);
+        Assert.False(_members.Find("pc2")!.Alive);
+        Assert.Null(_members.ProbeFailed("pc2"));
+        Assert.Contains(_members.ChoosePeers(1), peer => peer.Node == "pc2");
+
+        NodeStatus told = Assert.Single(_members.Merge([Info("pc2", sequence: 2)]));
+        Assert.True(told is { Alive: true, Info.Node: "pc2" });
+    }
+
+    [Fact]
+    public void Merge_DeadNodeAtAnotherAddress_IsNotNews()
+    {
+        Kill("pc2");
+        NodeInfo late = Info("pc2", sequence: 2, address: "10.0.0.99");
+        late.SilentMs = 60_000;
+        Assert.Empty(_members.Merge([late]));
+        Assert.Equal("10.0.0.99", _members.Find("pc2")!.Info.Address);
+    }
+
+    [Fact]
     public void Merge_OlderNews_ChangesNothing()
     {
         _members.Merge([Info("pc2", incarnation: 5, sequence: 7)]);
