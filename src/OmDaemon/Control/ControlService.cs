@@ -12,7 +12,7 @@ internal sealed class ControlService(
     public void Bind(IServiceBinder service) => service
         .AllowAnonymous() // no certificates on a Unix socket: Caller.Of asks for SO_PEERCRED instead
         .Unary<NodesRequest, NodesReply>("Nodes", Nodes)
-        .Unary<ProcessesRequest, ProcessesReply>("Processes", Processes)
+        .Unary<ProcessesRequest, ProcessesReply>("Processes", ProcessesAsync)
         .Unary<MigrateRequest, MigrateReply>("Migrate", MigrateAsync)
         .Unary<WhyRequest, WhyReply>("Why", WhyAsync)
         .ServerStreaming<WatchRequest, WatchEvent>("Watch", WatchAsync)
@@ -28,12 +28,13 @@ internal sealed class ControlService(
         return Task.FromResult(reply);
     }
 
-    internal Task<ProcessesReply> Processes(ProcessesRequest request, ServerCall call)
+    internal async Task<ProcessesReply> ProcessesAsync(ProcessesRequest request, ServerCall call)
     {
         Caller caller = Caller.Of(call);
         var reply = new ProcessesReply();
-        reply.Processes.Add(processes.Processes.Where(p => request.AllUsers ? caller.MaySee(p.Uid) : p.Uid == caller.Uid));
-        return Task.FromResult(reply);
+        IReadOnlyList<ProcessStatus> all = await processes.ListAsync(call.CancellationToken).ConfigureAwait(false);
+        reply.Processes.Add(all.Where(p => request.AllUsers ? caller.MaySee(p.Uid) : p.Uid == caller.Uid));
+        return reply;
     }
 
     internal Task<MigrateReply> MigrateAsync(MigrateRequest request, ServerCall call)

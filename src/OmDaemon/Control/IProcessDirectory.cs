@@ -6,7 +6,7 @@ namespace OpenMosix.Daemon.Control;
 public interface IProcessDirectory
 {
     /// <summary>A snapshot, in order of pid. Every entry has its uid: the caller's rights are decided by Control.</summary>
-    IReadOnlyList<ProcessStatus> Processes { get; }
+    Task<IReadOnlyList<ProcessStatus>> ListAsync(CancellationToken cancellationToken);
 
     /// <summary>The process of a job whose home this is, by its pid at home; null if there is none.</summary>
     ProcessStatus? Find(int homePid);

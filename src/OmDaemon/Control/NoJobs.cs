@@ -5,7 +5,7 @@ namespace OpenMosix.Daemon.Control;
 /// <summary>Stands in where a daemon is built without jobs.</summary>
 internal sealed class NoJobs : IProcessDirectory, IMover
 {
-    public IReadOnlyList<ProcessStatus> Processes => [];
+    public Task<IReadOnlyList<ProcessStatus>> ListAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ProcessStatus>>([]);
 
     public ProcessStatus? Find(int homePid) => null;
 

@@ -1,20 +1,30 @@
-// What `omctl ps` shows: the processes of this node's jobs, wherever their bodies are, and the bodies of others that are here.
+// What `omctl ps` shows: the processes of this node's jobs, wherever their bodies are, and the bodies of others that are here. How many of their
+// calls were forwarded only the warden knows; while it does not answer they count as none.
 using OpenMosix.Daemon.Control;
 using OpenMosix.Daemon.Hosting;
 using OpenMosix.Daemon.Migration;
+using OpenMosix.Daemon.Warden;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Daemon.Jobs;
 
-internal sealed class ProcessDirectory(JobRegistry jobs, Guests guests, DaemonOptions options) : IProcessDirectory
+internal sealed class ProcessDirectory(JobRegistry jobs, Guests guests, IWarden warden, DaemonOptions options, TimeProvider time) : IProcessDirectory
 {
-    public IReadOnlyList<ProcessStatus> Processes
+    public async Task<IReadOnlyList<ProcessStatus>> ListAsync(CancellationToken cancellationToken)
     {
-        get
+        jobs.Refresh();
+        ProcessStatus[] all = [.. jobs.Processes.Select(Describe).OfType<ProcessStatus>(), .. guests.All.OrderBy(guest => guest.HomePid).Select(Describe)];
+        if (all.Any(process => process.Key != 0))
         {
-            jobs.Refresh();
-            return [.. jobs.Processes.Select(Describe).OfType<ProcessStatus>(), .. guests.All.OrderBy(guest => guest.HomePid).Select(Describe)];
+            WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false);
+            if (answer is WardenAnswer.Replied { Reply.Status: { } status })
+            {
+                var calls = status.Processes.ToDictionary(held => held.Key, held => held.Calls);
+                foreach (ProcessStatus process in all)
+                    process.ForwardedCalls = calls.GetValueOrDefault(process.Key);
+            }
         }
+        return all;
     }
 
     public ProcessStatus? Find(int homePid) => jobs.Find(homePid) is { } process ? Describe(process) : null;

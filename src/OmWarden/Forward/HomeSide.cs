@@ -75,6 +75,18 @@ internal sealed unsafe class HomeSide : IDisposable
         return taken;
     }
 
+    internal OmEngine.om_counters Counters()
+    {
+        OmEngine.om_counters counters;
+        lock (gate)
+        {
+            if (handle == 0)
+                return default;
+            OmEngine.om_home_counters(handle, &counters);
+        }
+        return counters;
+    }
+
     public void Dispose()
     {
         nint closing;

@@ -94,20 +94,28 @@ internal sealed partial class HomeProcess : HeldProcess
         }
     }
 
-    internal override Protocol.V1.HeldProcess Describe() => new()
+    internal override Protocol.V1.HeldProcess Describe()
     {
-        Key = Key,
-        Pid = pid,
-        HomePid = pid,
-        Epoch = epoch,
-        Peer = bodyNode,
-        Role = State switch
+        OmEngine.om_counters counters = Side?.Counters() ?? default;
+        return new()
         {
-            HomeState.Frozen => Protocol.V1.HeldProcess.Types.Role.Frozen,
-            HomeState.Returning or HomeState.Returned => Protocol.V1.HeldProcess.Types.Role.Restoring,
-            _ => Protocol.V1.HeldProcess.Types.Role.Deputy,
-        },
-    };
+            Key = Key,
+            Pid = pid,
+            HomePid = pid,
+            Epoch = epoch,
+            Peer = bodyNode,
+            Calls = counters.calls,
+            BytesIn = counters.bytes_in,
+            BytesOut = counters.bytes_out,
+            Refused = counters.refused,
+            Role = State switch
+            {
+                HomeState.Frozen => Protocol.V1.HeldProcess.Types.Role.Frozen,
+                HomeState.Returning or HomeState.Returned => Protocol.V1.HeldProcess.Types.Role.Restoring,
+                _ => Protocol.V1.HeldProcess.Types.Role.Deputy,
+            },
+        };
+    }
 
     private FromWarden Freeze()
     {

@@ -113,6 +113,8 @@ internal static unsafe partial class OmEngine
     internal static partial int om_home_control(nint home, uint what);
     [LibraryImport(Library)]
     internal static partial int om_home_take_signals(nint home, om_signal* signals, uint capacity);
+    [LibraryImport(Library)]
+    internal static partial void om_home_counters(nint home, om_counters* counters);
 
     [LibraryImport(Library)]
     internal static partial int om_remote_open(nint engine, om_remote_options* options, nint* remote);

@@ -36,7 +36,7 @@ public sealed class ControlServiceTests : IAsyncLifetime
     [InlineData(0u, true, new[] { 10, 20 })]
     public async Task Processes_UsersSeeTheirOwn_RootAll(uint uid, bool all, int[] expected)
     {
-        ProcessesReply reply = await Service.Processes(new ProcessesRequest { AllUsers = all }, new Call(uid));
+        ProcessesReply reply = await Service.ProcessesAsync(new ProcessesRequest { AllUsers = all }, new Call(uid));
         Assert.Equal(expected, reply.Processes.Select(p => p.Pid));
     }
 
@@ -121,9 +121,11 @@ public sealed class ControlServiceTests : IAsyncLifetime
     {
         public List<int> Moved { get; } = [];
 
-        public IReadOnlyList<ProcessStatus> Processes { get; } = [new() { Pid = 10, Uid = Alice, Command = "a" }, new() { Pid = 20, Uid = Bob, Command = "b" }];
+        private static readonly ProcessStatus[] s_processes = [new() { Pid = 10, Uid = Alice, Command = "a" }, new() { Pid = 20, Uid = Bob, Command = "b" }];
 
-        public ProcessStatus? Find(int homePid) => Processes.FirstOrDefault(p => p.Pid == homePid);
+        public Task<IReadOnlyList<ProcessStatus>> ListAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ProcessStatus>>(s_processes);
+
+        public ProcessStatus? Find(int homePid) => s_processes.FirstOrDefault(p => p.Pid == homePid);
 
         public Task<MigrateReply> MigrateAsync(int homePid, string node, CancellationToken cancellationToken)
         {

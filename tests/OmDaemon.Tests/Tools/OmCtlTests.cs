@@ -212,12 +212,14 @@ public sealed class OmCtlTests : IAsyncLifetime
     {
         private static readonly Refusal s_refusal = new() { Name = "io-uring", Object = "fd 5", Advice = "run it without io_uring" };
 
-        public IReadOnlyList<ProcessStatus> Processes { get; } =
+        private static readonly ProcessStatus[] s_processes =
         [
             new() { Pid = 10, Command = "evil\e[2J", Home = "pc1", Where = "pc2", State = "away" }, new() { Pid = 11, Command = "b", Home = "pc1", Where = "pc1" },
         ];
 
-        public ProcessStatus? Find(int homePid) => Processes.FirstOrDefault(p => p.Pid == homePid);
+        public Task<IReadOnlyList<ProcessStatus>> ListAsync(CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<ProcessStatus>>(s_processes);
+
+        public ProcessStatus? Find(int homePid) => s_processes.FirstOrDefault(p => p.Pid == homePid);
 
         public Task<MigrateReply> MigrateAsync(int homePid, string node, CancellationToken cancellationToken) => Task.FromResult(homePid == 10
             ? new MigrateReply { Moved = true, From = "pc2", To = "pc1", Times = new StageTimes { FreezeUs = 300, ShipUs = 9000, StallUs = 12000, Bytes = 3 << 20 } }

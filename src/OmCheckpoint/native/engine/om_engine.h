@@ -72,6 +72,11 @@ struct om_callbacks {
 #define OM_CONTROL_GONE     3u /* the deputy is gone: end the body */
 #define OM_CONTROL_FENCED   4u /* a newer epoch exists: end the body */
 
+/* bytes_out: sent by the side that is asked; bytes_in: come to it. */
+struct om_counters {
+	uint64_t calls, bytes_out, bytes_in, refused;
+};
+
 /* ---- engine and links ------------------------------------------------------------------------------------------- */
 
 struct om_engine_options {
@@ -122,6 +127,8 @@ int om_home_control(om_home *home, uint32_t what);
 /* Takes signals the deputy has queued and the body's side has not acknowledged (for Return: the deputy is stopped).
  * Returns how many were written. */
 int om_home_take_signals(om_home *home, struct om_signal *signals, uint32_t capacity);
+/* Of all calls that came for this deputy, from wherever its body was, since it became one. */
+void om_home_counters(om_home *home, struct om_counters *counters);
 
 /* ---- the hosting side -------------------------------------------------------------------------------------------- */
 
@@ -180,9 +187,6 @@ struct om_usage {
 int om_remote_usage(om_remote *remote, struct om_usage *usage);
 void om_remote_usage_before(om_remote *remote, const struct om_usage *usage);
 
-struct om_counters {
-	uint64_t calls, bytes_out, bytes_in, refused;
-};
 int om_remote_counters(om_remote *remote, struct om_counters *counters);
 /* Per system-call number, up to `capacity` numbers; returns how many were written. */
 int om_remote_call_counts(om_remote *remote, uint64_t *calls, uint64_t *refused, uint32_t capacity);

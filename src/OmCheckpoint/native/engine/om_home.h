@@ -29,6 +29,7 @@ struct om_home_state {
 	uint32_t last_use;     /* enum om_slot_use of last_request: whose call it was */
 	uint32_t signal_tail;  /* ours; the slot's copy is the deputy's to read */
 	uint32_t stopped;      /* OM_CONTROL_STOP is in force */
+	struct om_counters counters;
 };
 
 struct om_home {

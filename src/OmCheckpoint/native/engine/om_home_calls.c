@@ -30,6 +30,7 @@ static void send_signals(struct om_home *home)
 
 static void send_answer(struct om_home *home)
 {
+	home->state->counters.bytes_out += om_buffer_bytes(&home->reply);
 	om_home_send(home, OM_FRAME_ANSWER, home->state->last_seq, home->reply.data + home->reply.head,
 		     (uint32_t)om_buffer_bytes(&home->reply));
 }
@@ -187,9 +188,12 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 	om_buffer_take(&home->reply, om_buffer_bytes(&home->reply));
 	state->seq_before = state->last_seq;
 	state->last_seq = seq;
+	state->counters.calls++;
+	state->counters.bytes_in += bytes;
 	int result = om_place(home->placed, home->data, OM_SLOT_DATA_BYTES, home->data_address, payload, bytes);
 	if (result) {
 		home->complaint = home->placed->why ? home->placed->why : "a request that is not allowed";
+		state->counters.refused++;
 		answer_without_deputy(home, result == -EACCES ? -EPERM : -ENOSYS);
 		return 0;
 	}
@@ -276,6 +280,13 @@ int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *da
 		om_home_pump(home);
 	pthread_mutex_unlock(&home->lock);
 	return error;
+}
+
+void om_home_counters(om_home *home, struct om_counters *counters)
+{
+	pthread_mutex_lock(&home->lock);
+	*counters = home->state->counters;
+	pthread_mutex_unlock(&home->lock);
 }
 
 int om_home_take_signals(om_home *home, struct om_signal *signals, uint32_t capacity)
