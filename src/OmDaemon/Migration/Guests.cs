@@ -1,5 +1,5 @@
 // The bodies of other nodes' processes on this node, by key. Truth is the warden's status, taken over whenever it connects; in between
-// LocalNode writes what it does. Safe from any thread.
+// LocalNode writes what it does. A guest that waits for its home's next step has a lease, which ends with the guest. Safe from any thread.
 using System.Collections.Concurrent;
 using OpenMosix.Daemon.Hosting;
 using OpenMosix.Daemon.Warden;
@@ -10,6 +10,7 @@ namespace OpenMosix.Daemon.Migration;
 internal sealed class Guests(DaemonOptions options) : IWardenListener
 {
     private readonly ConcurrentDictionary<ulong, Guest> _guests = new();
+    private readonly ConcurrentDictionary<ulong, ITimer> _leases = new();
 
     /// <summary>False until the warden has told what it holds: "unknown" would not mean "not here".</summary>
     public bool Known { get; private set; }
@@ -22,11 +23,15 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
 
     public bool TryAdd(Guest guest) => _guests.TryAdd(guest.Key, guest);
 
-    public void Set(ulong key, GuestState state)
+    /// <returns>False: it is not here (any more).</returns>
+    public bool Set(ulong key, GuestState state)
     {
-        while (_guests.TryGetValue(key, out Guest? guest) && !_guests.TryUpdate(key, guest with { State = state }, guest))
+        while (_guests.TryGetValue(key, out Guest? guest))
         {
+            if (_guests.TryUpdate(key, guest with { State = state }, guest))
+                return true;
         }
+        return false;
     }
 
     public void SetEpoch(ulong key, uint epoch)
@@ -45,15 +50,38 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
             _guests[key] = guest with { Epoch = held.Epoch, State = Guest.Of(held).State };
     }
 
-    public void Remove(ulong key) => _guests.TryRemove(key, out _);
+    public void Remove(ulong key)
+    {
+        _guests.TryRemove(key, out _);
+        EndLease(key);
+    }
+
+    /// <summary>`lease` is disposed when the guest is removed, gets another lease, or EndLease says so.</summary>
+    public void Lease(ulong key, ITimer lease)
+    {
+        EndLease(key);
+        _leases[key] = lease;
+        // It may have gone while the lease was made.
+        if (!_guests.ContainsKey(key))
+            EndLease(key);
+    }
+
+    public void EndLease(ulong key)
+    {
+        if (_leases.TryRemove(key, out ITimer? lease))
+            lease.Dispose();
+    }
 
     public Task WardenConnectedAsync(WardenStatusReply status, CancellationToken cancellationToken)
     {
-        _guests.Clear();
-        foreach (HeldProcess held in status.Processes)
+        var held = status.Processes.Where(IsGuest).ToDictionary(one => one.Key, Guest.Of);
+        foreach (ulong gone in _guests.Keys.Where(key => !held.ContainsKey(key)))
+            Remove(gone);
+        foreach ((ulong key, Guest guest) in held)
         {
-            if (IsGuest(held))
-                _guests[held.Key] = Guest.Of(held);
+            _guests[key] = guest;
+            if (guest.State == GuestState.Running)
+                EndLease(key);
         }
         Known = true;
         return Task.CompletedTask;

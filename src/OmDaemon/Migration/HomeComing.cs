@@ -13,7 +13,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class HomeComing(
-    Mover mover, Guests guests, JobRegistry jobs, IPeerChannels channels, DaemonOptions options, TimeProvider time, ILogger<HomeComing> log)
+    Mover mover, LocalNode node, Guests guests, JobRegistry jobs, IPeerChannels channels, DaemonOptions options, TimeProvider time, ILogger<HomeComing> log)
     : IWardenListener, IHostedService, IDisposable
 {
     private static readonly TimeSpan FirstPause = TimeSpan.FromMilliseconds(200);
@@ -33,6 +33,13 @@ internal sealed partial class HomeComing(
     public async Task<bool> SendHomeAsync(ulong key, string reason, CancellationToken cancellationToken) =>
         guests.Find(key) is { } guest && await AskHomeAsync(guest, reason).WaitAsync(cancellationToken).ConfigureAwait(false);
 
+    public Task WardenConnectedAsync(WardenStatusReply status, CancellationToken cancellationToken)
+    {
+        foreach (HeldProcess held in status.Processes.Where(held => held.BringHome.Length > 0))
+            Ask(held.Key, held.BringHome);
+        return Task.CompletedTask;
+    }
+
     public async Task WardenSaidAsync(FromWarden happened, CancellationToken cancellationToken)
     {
         switch (happened.EventCase)
@@ -41,7 +48,7 @@ internal sealed partial class HomeComing(
                 Ask(happened.BringHome.Key, happened.BringHome.Reason);
                 break;
             case FromWarden.EventOneofCase.Ended when guests.Find(happened.Ended.Key) is { } guest:
-                guests.Remove(guest.Key);
+                await node.EndedAsync(guest.Key).ConfigureAwait(false);
                 _ = TellEndedAsync(guest, happened.Ended);
                 break;
             case FromWarden.EventOneofCase.WentOn when jobs.FindByKey(happened.WentOn.Key) is { } process:
@@ -56,7 +63,6 @@ internal sealed partial class HomeComing(
                 LogLinkDown(happened.Link.Node, happened.Link.Why);
                 break;
         }
-        await Task.CompletedTask.ConfigureAwait(false);
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;

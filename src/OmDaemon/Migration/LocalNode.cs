@@ -1,6 +1,6 @@
 // This node as one end of a move: for its own daemon, which conducts moves of processes whose home this is, and for other homes through
 // MigrationMethods. Whoever calls has the right to; what they send has not been checked. One step at a time for each key, save that Abort
-// breaks a Restore off. What a home does not go on with is undone when its lease ends.
+// breaks a Restore off, and so does the loss of the warden, which has undone it. What a home does not go on with is undone when its lease ends.
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
@@ -18,11 +18,10 @@ internal delegate string? ImageCheck(ProcessImage image);
 
 internal sealed partial class LocalNode(
     IWarden warden, IPageShip pages, Guests guests, ILoadReader load, IClusterView cluster, ImageCheck check, FaultPoints faults,
-    DaemonOptions options, TimeProvider time, ILogger<LocalNode> log) : IMoveNode
+    DaemonOptions options, TimeProvider time, ILogger<LocalNode> log) : IMoveNode, IWardenListener
 {
     private readonly KeyedGate<ulong> _gate = new();
     private readonly ConcurrentDictionary<ulong, CancellationTokenSource> _restores = new();
-    private readonly ConcurrentDictionary<ulong, ITimer> _leases = new();
 
     public string Node => options.Node;
 
@@ -61,6 +60,19 @@ internal sealed partial class LocalNode(
         request.Key, Stage.Forward,
         async () => IsObsolete(request) ? new MoveReply() : await DiscardInsideAsync(request.Key).ConfigureAwait(false), cancellationToken);
 
+    /// <summary>The warden says that a guest has ended: nothing of it is left to undo.</summary>
+    public Task EndedAsync(ulong key)
+    {
+        guests.Remove(key);
+        return pages.ReleaseAsync(key);
+    }
+
+    public async Task WardenLostAsync(CancellationToken cancellationToken)
+    {
+        foreach (CancellationTokenSource restore in _restores.Values)
+            await CancelAsync(restore).ConfigureAwait(false);
+    }
+
     private async Task<Step<T>> EnteredAsync<T>(ulong key, string stage, Func<Task<Step<T>>> step, CancellationToken cancellationToken)
         where T : class
     {
@@ -97,7 +109,11 @@ internal sealed partial class LocalNode(
         }
         if (pid == 0)
         {
-            guests.Set(request.Key, GuestState.Frozen);
+            if (!guests.Set(request.Key, GuestState.Frozen))
+            {
+                await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
+                return Step<FreezeReply>.Refused(Failures.Broken(Stage.Freeze, "the body has ended"));
+            }
             Lease(request.Key, MoveDeadlines.FrozenLease(image), () => ThawAsync(new KeyRequest { Key = request.Key }, CancellationToken.None));
         }
         return new FreezeReply { Image = image, FreezeUs = frozen.Value.FreezeUs, SnapshotUs = frozen.Value.SnapshotUs };
@@ -137,7 +153,7 @@ internal sealed partial class LocalNode(
         Step<MoveReply> ran = Done(answer, Stage.Commit);
         if (ran.Ok)
         {
-            EndLease(request.Key);
+            guests.EndLease(request.Key);
             guests.Set(request.Key, GuestState.Running);
         }
         return ran;
@@ -216,7 +232,7 @@ internal sealed partial class LocalNode(
 
     private async Task<Step<MoveReply>> AbortInsideAsync(ulong key)
     {
-        EndLease(key);
+        guests.EndLease(key);
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Abort = new WardenAbort { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
         return await GoneAsync(key, Done(answer, Stage.Restore)).ConfigureAwait(false);
@@ -238,7 +254,7 @@ internal sealed partial class LocalNode(
 
     private async Task<Step<MoveReply>> DiscardInsideAsync(ulong key)
     {
-        EndLease(key);
+        guests.EndLease(key);
         await pages.ReleaseAsync(key).ConfigureAwait(false);
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Discard = new WardenDiscard { Key = key } }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
@@ -247,7 +263,7 @@ internal sealed partial class LocalNode(
 
     private async Task<Step<MoveReply>> ThawInsideAsync(KeyRequest request)
     {
-        EndLease(request.Key);
+        guests.EndLease(request.Key);
         await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Thaw = new WardenThaw { Key = request.Key, Epoch = request.Epoch } }, MoveDeadlines.Freeze, time, CancellationToken.None).ConfigureAwait(false);
@@ -264,21 +280,11 @@ internal sealed partial class LocalNode(
     // An order of a move that a later one has overtaken.
     private bool IsObsolete(KeyRequest request) => request.Epoch != 0 && guests.Find(request.Key) is { } guest && guest.Epoch > request.Epoch;
 
-    private void Lease(ulong key, TimeSpan duration, Func<Task<Step<MoveReply>>> undo)
+    private void Lease(ulong key, TimeSpan duration, Func<Task<Step<MoveReply>>> undo) => guests.Lease(key, time.CreateTimer(_ =>
     {
-        EndLease(key);
-        _leases[key] = time.CreateTimer(_ =>
-        {
-            LogLeaseEnded(key.ToString("x16"));
-            undo();
-        }, null, duration, Timeout.InfiniteTimeSpan);
-    }
-
-    private void EndLease(ulong key)
-    {
-        if (_leases.TryRemove(key, out ITimer? lease))
-            lease.Dispose();
-    }
+        LogLeaseEnded(key.ToString("x16"));
+        undo();
+    }, null, duration, Timeout.InfiniteTimeSpan));
 
     private static async Task CancelAsync(CancellationTokenSource source)
     {

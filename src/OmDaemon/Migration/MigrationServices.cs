@@ -29,6 +29,7 @@ public static class MigrationServices
         .AddSingleton<IHostedService>(all => all.GetRequiredService<HomeComing>())
         .AddSingleton<IHostedService>(all => all.GetRequiredService<Mover>())
         .AddSingleton<IWardenListener>(all => all.GetRequiredService<Guests>())
+        .AddSingleton<IWardenListener>(all => all.GetRequiredService<LocalNode>())
         .AddSingleton<IWardenListener>(all => all.GetRequiredService<Reconciler>())
         .AddSingleton<IWardenListener>(all => all.GetRequiredService<HomeComing>())
         .AddSingleton<MigrationService>();

@@ -17,6 +17,7 @@ internal sealed partial class GuestProcess
 
     /// <summary>A call that waits for the body to be at home; answered when the body is stopped for it.</summary>
     private StructuralCall? goingHome;
+    private string whyHome = "";
     private bool heldByStop;
 
     /// <summary>siginfos that reached the deputy and are not yet pending here.</summary>
@@ -42,7 +43,7 @@ internal sealed partial class GuestProcess
     /// <summary>The notification stays open until the body is stopped, and the call is issued again wherever it goes on.</summary>
     internal void GoHome(StructuralCall call, string reason)
     {
-        goingHome = call;
+        (goingHome, whyHome) = (call, reason);
         Context.Tell(new() { BringHome = new() { Key = Key, Reason = reason } });
     }
 

@@ -98,6 +98,7 @@ internal sealed partial class GuestProcess : HeldProcess
             BytesIn = counters.bytes_in,
             BytesOut = counters.bytes_out,
             Refused = counters.refused,
+            BringHome = goingHome is null ? "" : whyHome,
             Role = State switch
             {
                 GuestState.Remote => Protocol.V1.HeldProcess.Types.Role.Remote,

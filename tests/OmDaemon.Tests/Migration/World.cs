@@ -17,6 +17,7 @@ internal enum Fault
     LostBefore, // never arrived
     LostAfter,  // done, and the answer was lost
     Restarted,  // warden: the daemon's connection ends, it undoes what it must
+    Hangs,      // pull: until it is given up
 }
 
 internal sealed class World : IDisposable
@@ -178,8 +179,12 @@ internal sealed class FakeShip(World world, string node) : IPageShip
         return Task.CompletedTask;
     }
 
-    public Task<Outcome<PullResult>> PullAsync(
-        string source, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken) =>
-        Task.FromResult<Outcome<PullResult>>(
-            world.Take(node, "Pull") is not null || !world.Ships[source].Offered ? Failures.Broken(Stage.Ship, "no pages") : new PullResult(1 << 20, 0, TimeSpan.FromMilliseconds(1)));
+    public async Task<Outcome<PullResult>> PullAsync(
+        string source, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken)
+    {
+        Fault? fault = world.Take(node, "Pull");
+        if (fault == Fault.Hangs)
+            await Task.Delay(Timeout.Infinite, cancellationToken);
+        return fault is not null || !world.Ships[source].Offered ? Failures.Broken(Stage.Ship, "no pages") : new PullResult(1 << 20, 0, TimeSpan.FromMilliseconds(1));
+    }
 }
