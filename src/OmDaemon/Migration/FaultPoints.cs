@@ -1,7 +1,7 @@
 // Named places of a move at which a test can make this node fail: stage:action[,stage:action...] in the daemon's environment
 // (OPENMOSIX_FAULT) or in the file RUN/fault, which is read at each place and so needs no restart. Obeyed only with allow-faults = yes.
 // Stages: freeze snapshot ship restore commit forward return. Actions: fail (the step is refused), hang (until its deadline,
-// or until somebody kills the node), crash (SIGKILL to ourselves).
+// or until somebody kills the node), pause (goes on when the file does not say so any more), crash (SIGKILL to ourselves).
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Daemon.Control;
@@ -15,6 +15,7 @@ internal sealed partial class FaultPoints
 {
     public const string Variable = "OPENMOSIX_FAULT";
 
+    private static readonly TimeSpan PausePeriod = TimeSpan.FromMilliseconds(20);
     private static readonly string[] Stages = [Stage.Freeze, Stage.Snapshot, Stage.Ship, Stage.Restore, Stage.Commit, Stage.Forward, Stage.Return];
 
     private readonly string? _environment = Environment.GetEnvironmentVariable(Variable);
@@ -38,6 +39,12 @@ internal sealed partial class FaultPoints
         _feed.Publish(new WatchEvent { Kind = "fault", Text = $"{stage}: {action}" });
         if (action == "crash")
             Process.GetCurrentProcess().Kill();
+        if (action == "pause")
+        {
+            while (!cancellationToken.IsCancellationRequested && Action(stage) == "pause")
+                await Task.Delay(PausePeriod, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            return null;
+        }
         if (action == "hang")
             await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
         return Failures.Broken(stage, $"fault point {stage}:{action}");
@@ -50,7 +57,7 @@ internal sealed partial class FaultPoints
         foreach (string entry in text.Split([',', '\n'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries))
         {
             string[] parts = entry.Split(':');
-            if (parts.Length != 2 || parts[1] is not ("fail" or "hang" or "crash") || !Stages.Contains(parts[0], StringComparer.OrdinalIgnoreCase))
+            if (parts.Length != 2 || parts[1] is not ("fail" or "hang" or "pause" or "crash") || !Stages.Contains(parts[0], StringComparer.OrdinalIgnoreCase))
                 LogUnknown(entry);
             else if (stage.Equals(parts[0], StringComparison.OrdinalIgnoreCase))
                 return parts[1];

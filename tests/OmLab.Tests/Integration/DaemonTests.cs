@@ -28,6 +28,8 @@ public sealed class DaemonTests(ClusterLab lab)
 
         var state = await mover.StateAsync();
         Assert.Equal("pc2", state?.GetProperty("where").GetString());
+        // At least the read and the write of each line since it is away.
+        Assert.InRange(state!.Value.GetProperty("forwarded_calls").GetInt64(), 6, 1000);
         Assert.True(await mover.ToAsync("pc3") && await mover.ToAsync("pc1"), mover.History);
         await SayAsync(job, "home again");
         (await job.EndAsync()).Outcome.Succeeded();
@@ -54,6 +56,22 @@ public sealed class DaemonTests(ClusterLab lab)
         }
 
         Assert.Equal("pc2", (await mover.StateAsync())?.GetProperty("where").GetString());
+        (await job.EndAsync()).Outcome.Succeeded();
+    }
+
+    [Fact]
+    public async Task HostingDaemon_StoppedWhenTheBodyMustGoHome_BringsItWhenItIsBack()
+    {
+        lab.Need();
+        const string Forks = "moved python3 -u -c \"import os, sys; [print('child', os.waitpid(os.fork() or os._exit(7), 0)[1] >> 8) for line in sys.stdin]\"";
+        using var job = Job.Start(lab, Forks);
+        var mover = new Mover(lab, await job.NextPidAsync(), 17);
+        Assert.True(await mover.ToAsync("pc2"), mover.History);
+        (await lab.OmlabAsync("stop", "pc2", "daemon")).Succeeded();
+        await job.Program.WriteAsync("go\n");
+        (await lab.OmlabAsync("start", "pc2", "daemon")).Succeeded();
+        await job.Program.WroteAsync("child 7");
+        Assert.Equal("pc1", (await mover.StateAsync())?.GetProperty("where").GetString());
         (await job.EndAsync()).Outcome.Succeeded();
     }
 

@@ -61,15 +61,15 @@ internal sealed partial class RunningProgram : IDisposable
         await _process.StandardInput.FlushAsync();
     }
 
-    /// <summary>Returns when it has written this text, at whatever place of its output.</summary>
-    internal async Task WroteAsync(string text)
+    /// <summary>Returns when it has written this text so many times, at whatever places of its output.</summary>
+    internal async Task WroteAsync(string text, int times = 1)
     {
         using var hang = new CancellationTokenSource(Patience);
         while (true)
         {
             // Taken before looking: what arrives in between completes it.
             var changed = Changed();
-            if (OutputSoFar().Contains(text, StringComparison.Ordinal))
+            if (OutputSoFar().Split(text).Length > times)
             {
                 return;
             }

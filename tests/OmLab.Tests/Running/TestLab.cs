@@ -23,7 +23,7 @@ public abstract class TestLab : IAsyncLifetime
     /// <summary>Why there is no lab here, or null.</summary>
     internal string? Missing { get; private set; }
 
-    public async ValueTask InitializeAsync()
+    public virtual async ValueTask InitializeAsync()
     {
         Missing = Privileges.Missing;
         if (Missing is not null)
