@@ -122,10 +122,11 @@ public sealed class GrpcChannel : IGrpcChannel
         handler.AutomaticDecompression = DecompressionMethods.None;
         handler.ConnectTimeout = TimeSpan.FromSeconds(10);
         handler.PooledConnectionIdleTimeout = TimeSpan.FromMinutes(2);
-        // A peer that has vanished without a word: its calls fail within a quarter of a minute; idle connections cost nothing.
+        // A peer that has vanished without a word: its calls fail within half a minute. The handler wakes in a quarter of the shorter of the two,
+        // also when nothing is under way.
         handler.KeepAlivePingPolicy = HttpKeepAlivePingPolicy.WithActiveRequests;
-        handler.KeepAlivePingDelay = TimeSpan.FromSeconds(10);
-        handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(5);
+        handler.KeepAlivePingDelay = TimeSpan.FromSeconds(15);
+        handler.KeepAlivePingTimeout = TimeSpan.FromSeconds(15);
         return new HttpMessageInvoker(handler);
     }
 
