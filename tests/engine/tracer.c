@@ -121,9 +121,10 @@ static int end_masked_wait(struct world *w, uint64_t queued)
 bool tracer_freeze(struct world *w, int32_t *number, uint64_t *left_ns)
 {
 	if (ptrace(PTRACE_SEIZE, w->body, 0, 0) || ptrace(PTRACE_INTERRUPT, w->body, 0, 0) ||
-	    om_remote_quiesce(w->remote) || !wait_interrupted(w))
+	    om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) < 0 || !wait_interrupted(w))
 		fail("freeze");
-	bool left = om_remote_left(w->remote, number, left_ns) == 1;
+	uint64_t done;
+	bool left = om_remote_left(w->remote, number, left_ns, &done) == 1;
 	om_remote_resume(w->remote);
 	ptrace(PTRACE_DETACH, w->body, 0, 0);
 	return left;
@@ -144,15 +145,18 @@ static bool deliver(struct world *w)
 {
 	struct om_signal signal;
 	uint64_t queued = 0;
-	if (ptrace(PTRACE_SEIZE, w->body, 0, PTRACE_O_SUSPEND_SECCOMP))
+	if (ptrace(PTRACE_SEIZE, w->body, 0, 0))
 		/* EPERM: it is on its way out. */
 		return errno == ESRCH || errno == EPERM ? false : (fail("PTRACE_SEIZE"), false);
 	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
 	/* The link may be down just now; the signal waits with everything else. */
-	while (om_remote_quiesce(w->remote) == -ENOTCONN)
+	while (om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 10000) == -ENOTCONN)
 		if (om_remote_start(w->remote, 10000))
 			fail("link");
 	bool alive = wait_interrupted(w);
+	/* Only now that it stands still: what it calls before goes through the filter. */
+	if (alive)
+		ptrace(PTRACE_SETOPTIONS, w->body, 0, PTRACE_O_SUSPEND_SECCOMP);
 	while (alive && next_signal(w, &signal)) {
 		queued |= 1ull << (signal.signo - 1);
 		alive = queue_in_body(w, &signal);

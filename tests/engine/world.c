@@ -175,6 +175,7 @@ static void on_structural(void *context, uint64_t key, const struct om_structura
 {
 	struct world *w = context;
 	w->structural++;
+	om_remote_conduct(w->remote, call->notification);
 	om_remote_answer(w->remote, call->notification, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 

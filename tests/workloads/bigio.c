@@ -7,6 +7,18 @@
 
 #define BIG (24u << 20)
 
+/* A write that waits for its reader comes back short when the process is stopped meanwhile and continued (SIGSTOP,
+ * SIGCONT, or a tracer: pipe_write in the kernel), so that every program has to write the rest. */
+static void write_all(int fd, const unsigned char *from, size_t bytes)
+{
+	while (bytes > 0) {
+		ssize_t part = write(fd, from, bytes);
+		CHECK(part > 0 && (size_t)part <= bytes);
+		from += part;
+		bytes -= (size_t)part;
+	}
+}
+
 int main(int argc, char **argv)
 {
 	unsigned char *wrote = malloc(BIG), *got = malloc(BIG);
@@ -37,7 +49,9 @@ int main(int argc, char **argv)
 					_exit(1);
 			_exit(total == BIG ? 0 : 2);
 		}
-		CHECK(close(ends[0]) == 0 && write(ends[1], wrote, BIG) == BIG && close(ends[1]) == 0);
+		CHECK(close(ends[0]) == 0);
+		write_all(ends[1], wrote, BIG);
+		CHECK(close(ends[1]) == 0);
 		int status;
 		CHECK(waitpid(reader, &status, 0) == reader && status == 0);
 

@@ -17,5 +17,10 @@ public sealed record FreezeOptions
 
     /// <summary>Called when PTRACE_INTERRUPT has been sent, before the stop is waited for: a remote's pending notification is
     /// answered with -ERESTARTSYS here (KERNEL.md 21). On the tracer's thread.</summary>
-    public Action? Interrupted { get; init; }
+    public Func<Interruption>? Interrupted { get; init; }
 }
+
+/// <summary>What became of the call that a remote waited in.</summary>
+/// <param name="GiveUp">Why it will not stop: it is left alone. Null: it stops.</param>
+/// <param name="Answered">It had been taken from the listener, and has its answer.</param>
+public readonly record struct Interruption(string? GiveUp, bool Answered);

@@ -74,6 +74,19 @@ public sealed class FrozenProcess : IDisposable
         _frozen.Agent().Run(batch);
     });
 
+    /// <summary>Ends the call it was stopped in, which waits under this mask, if a signal that waits now would: true, and it goes on. False:
+    /// nothing has changed.</summary>
+    public Outcome<bool> EndWait(ulong mask)
+    {
+        var outcome = Do<bool>(Stage.Freeze, () => _frozen.EndWait(mask));
+        if (!outcome.Ok || outcome.Value)
+        {
+            End();
+        }
+
+        return outcome;
+    }
+
     /// <summary>Lets it go on where it was, unchanged.</summary>
     public Outcome Thaw()
     {

@@ -62,7 +62,12 @@ internal sealed class FrozenThread
         }
 
         tracee.Interrupt();
-        options.Interrupted?.Invoke();
+        Interruption? interruption = options.Interrupted?.Invoke();
+        if (interruption?.GiveUp is { } why)
+        {
+            return Failures.Broken(Stage.Freeze, $"process {pid} cannot be stopped now: {why}", Errno.EBUSY);
+        }
+
         if (WaitForStop(tracee, options.Timeout, cancellation) is not { } stop)
         {
             return cancellation.IsCancellationRequested
@@ -70,7 +75,7 @@ internal sealed class FrozenThread
                 : Failures.Broken(Stage.Freeze, $"process {pid} did not stop: it waits in the kernel where nothing interrupts it", Errno.ETIMEDOUT);
         }
 
-        return Take(tracee, options, stop, observation);
+        return Take(tracee, options, stop, observation, interruption);
     }
 
     /// <summary>The agent, brought in when it is first needed.</summary>
@@ -96,15 +101,41 @@ internal sealed class FrozenThread
         Release();
     }
 
+    /// <summary>
+    /// Ends the call it was stopped in, which waits under a signal mask of its own (ppoll, pselect6, epoll_pwait), if a signal that waits
+    /// now would end it. Mask, handler's frame and the order of signals are the kernel's work: the thread executes rt_sigsuspend with
+    /// that mask in the place of its call, and at the stop for the signal it gets its registers back with -EINTR.
+    /// </summary>
+    /// <returns>True: it goes on, into its handler or its end, and is no longer ours.</returns>
+    public bool EndWait(ulong mask)
+    {
+        var status = ProcessStatus.Read(Tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
+        if (!status.WouldTake(mask))
+        {
+            return false;
+        }
+
+        var agent = Agent();
+        agent.Leave();
+        var registers = Tracee.Registers;
+        var where = agent.Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
+        Tracee.Write(where, BitConverter.GetBytes(mask));
+        Tracee.Registers = RestartRules.Suspended(registers, agent.SyscallInstruction, where);
+        var stop = Tracee.ResumeUntil(Ptrace.PTRACE_CONT, stopped => stopped.IsSignalDelivery);
+        Tracee.Registers = RestartRules.Ended(registers);
+        Release(stop.StopSignal);
+        return true;
+    }
+
     /// <summary>Detaches with the registers as they are.</summary>
-    public void Release()
+    public void Release(int signal = 0)
     {
         if (Tracee.HeldStop)
         {
             _ = Kernel.Kill(Tracee.Pid, Signals.SIGSTOP);
         }
 
-        Tracee.Detach();
+        Tracee.Detach(signal);
     }
 
     /// <summary>The first stop that is a place to work in. A signal that arrives first is delivered, and the stop comes behind it.</summary>
@@ -124,7 +155,7 @@ internal sealed class FrozenThread
         return null;
     }
 
-    private static Outcome<FrozenThread> Take(Tracee tracee, FreezeOptions options, WaitStatus stop, SleepObservation? observation)
+    private static Outcome<FrozenThread> Take(Tracee tracee, FreezeOptions options, WaitStatus stop, SleepObservation? observation, Interruption? interruption)
     {
         var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
         var registers = tracee.Registers;
@@ -147,7 +178,7 @@ internal sealed class FrozenThread
         var context = new StopContext(
             groupStopped, status.Deliverable != 0, observation?.WaitingSince(tracee.Pid, (long)registers.OrigRax), ClockReader.Monotonic);
         tracee.TrapIgnored = (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0;
-        tracee.Registers = RseqRules.AbortSection(tracee, registers);
+        tracee.Registers = RseqRules.AbortSection(tracee, interruption is { Answered: false } ? RestartRules.NotBegun(registers) : registers);
         return new FrozenThread(tracee, options, groupStopped, context);
     }
 }

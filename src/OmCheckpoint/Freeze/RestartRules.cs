@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Syscalls;
 
 namespace OpenMosix.Checkpoint.Freeze;
 
@@ -83,6 +84,38 @@ internal static class RestartRules
         rewound.Rax = (ulong)result;
         rewound.Rip += SyscallInstructionBytes;
         return rewound;
+    }
+
+    /// <summary>Those of a thread that waits in rt_sigsuspend instead.</summary>
+    public static Registers Suspended(Registers registers, RemoteAddress syscallInstruction, RemoteAddress mask)
+    {
+        registers.Rip = syscallInstruction.Value;
+        registers.Rax = CallNumber.rt_sigsuspend;
+        registers.OrigRax = ulong.MaxValue;
+        registers.Rdi = mask.Value;
+        registers.Rsi = sizeof(ulong);
+        return registers;
+    }
+
+    /// <summary>Those of a thread whose call a signal has ended.</summary>
+    public static Registers Ended(Registers interrupted)
+    {
+        interrupted.Rax = unchecked((ulong)-Errno.EINTR);
+        interrupted.OrigRax = ulong.MaxValue;
+        return interrupted;
+    }
+
+    /// <summary>A call that was interrupted before anybody had taken it from the listener, where the kernel says -ERESTARTSYS: EINTR for a
+    /// handler without SA_RESTART. Executed natively it would have begun before it waited, and most calls never wait.</summary>
+    public static Registers NotBegun(Registers registers)
+    {
+        if (InCall(registers) && (long)registers.Rax == -Errno.ERESTARTSYS
+            && SyscallTable.Find((long)registers.OrigRax) is not { Side: SyscallSide.Local })
+        {
+            registers.Rax = unchecked((ulong)-Errno.ERESTARTNOINTR);
+        }
+
+        return registers;
     }
 
     private static bool InCall(in Registers registers) => (long)registers.OrigRax >= 0;

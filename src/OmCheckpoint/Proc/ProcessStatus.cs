@@ -39,7 +39,12 @@ internal sealed record ProcessStatus
     public int InnerTid { get; private init; }
 
     /// <summary>Signals that wait, are not blocked and do something: the next thing the thread does is to take one of them.</summary>
-    public ulong Deliverable => (ThreadPending | SharedPending) & ~Blocked & ~Ignored & (Caught | ~Signals.DefaultIgnored);
+    public ulong Deliverable => Taken(Blocked);
+
+    /// <summary>Whether one of them would be taken under this mask.</summary>
+    public bool WouldTake(ulong mask) => Taken(mask) != 0;
+
+    private ulong Taken(ulong mask) => (ThreadPending | SharedPending) & ~mask & ~Ignored & (Caught | ~Signals.DefaultIgnored);
 
     /// <returns>null: there is no such process.</returns>
     public static ProcessStatus? Read(int pid)

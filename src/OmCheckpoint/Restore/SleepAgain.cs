@@ -23,19 +23,28 @@ internal static class SleepAgain
     {
         var thread = image.Threads[0];
         var registers = MemoryMarshal.Read<Registers>(thread.Registers.Span);
-        var isSleep = thread.ResumedCall is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex;
-        if ((!isSleep && thread.ResumedCall != CallNumber.poll) || registers.Rax != thread.ResumedCall)
+        if (thread.ResumedCall == 0 || thread.ResumedDeadlineNs == long.MaxValue || registers.Rax != thread.ResumedCall)
         {
             return registers;
         }
 
-        var left = Math.Max(0, thread.ResumedDeadlineNs - Now(agent));
+        var isSleep = thread.ResumedCall is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex;
         if (!isSleep && !native)
         {
-            // Home executes it, where no restart_block of this thread is known: the milliseconds in the register are shortened. They are all that
-            // changes, and a call's wrapper does not look at them again.
-            registers.Rdx = (ulong)RestartRules.Milliseconds(left);
+            return registers; // home executes it, and the link knows what is left
+        }
+
+        var left = Math.Max(0, thread.ResumedDeadlineNs - Now(agent));
+        if (thread.ResumedCall is CallNumber.epoll_wait or CallNumber.epoll_pwait)
+        {
+            // It has no restart_block. The milliseconds in the register are all that changes, and a call's wrapper does not look at them again.
+            registers.R10 = (ulong)RestartRules.Milliseconds(left);
             return registers;
+        }
+
+        if (!isSleep && thread.ResumedCall != CallNumber.poll)
+        {
+            return registers; // select, pselect6 and ppoll: what is left stands where the program gave the time
         }
 
         var result = Begin(agent, tracee, registers, left);

@@ -81,6 +81,7 @@ internal static class ProcessRules
                     _ when target.EndsWith("anon_inode:[io_uring]", StringComparison.Ordinal) => Refusals.IoUring($"descriptor {number}"),
                     _ when target.EndsWith("anon_inode:[userfaultfd]", StringComparison.Ordinal) => Refusals.Userfaultfd($"descriptor {number}"),
                     _ when target.EndsWith("anon_inode:[perf_event]", StringComparison.Ordinal) => Refusals.PerfEvents($"descriptor {number}"),
+                    _ when target.EndsWith("anon_inode:[signalfd]", StringComparison.Ordinal) => Refusals.Signalfd($"descriptor {number}"),
                     _ => null,
                 };
                 if (refusal is not null)

@@ -13,4 +13,7 @@ public sealed record SnapshotOptions
 
     /// <summary>A remote: files are the memfds Restore made, and are given under the names they have at home.</summary>
     public bool Remote { get; init; }
+
+    /// <summary>A call that home was executing and that is issued again: what is left of it. LeftNs is ulong.MaxValue without a timeout.</summary>
+    public (int Number, ulong LeftNs, ulong Done)? Forwarded { get; init; }
 }

@@ -51,7 +51,7 @@ internal static class SnapshotTaker
         image.Cpu.Components.AddRange(XsaveLayout.Components);
         image.Cpu.Xfeatures = XsaveLayout.Components.Aggregate(3UL, (bits, component) => bits | (1UL << (int)component.Number));
         MappingSnapshot.Take(frozen.Tracee, areas, image);
-        ThreadSnapshot.Take(frozen, agent, image);
+        ThreadSnapshot.Take(frozen, agent, image, options);
         return image;
     }
 

@@ -25,7 +25,7 @@ internal static class ThreadSnapshot
     // CLOCK_MONOTONIC, CLOCK_BOOTTIME, CLOCK_REALTIME
     private static readonly ulong[] Clocks = [1, 7, 0];
 
-    public static void Take(FrozenThread frozen, Agent agent, ProcessImage image)
+    public static void Take(FrozenThread frozen, Agent agent, ProcessImage image, SnapshotOptions options)
     {
         var tracee = frozen.Tracee;
         var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
@@ -47,6 +47,13 @@ internal static class ThreadSnapshot
         {
             // Told on the process's own clock, which in a cell is home's.
             thread.ResumedDeadlineNs = resumption.Deadline - ours + image.Clocks.MonotonicNs;
+        }
+
+        if (options.Forwarded is { } forwarded && resumption.Registers.Rax == (ulong)forwarded.Number)
+        {
+            thread.ResumedCall = (uint)forwarded.Number;
+            thread.ResumedDeadlineNs = forwarded.LeftNs > long.MaxValue / 4 ? long.MaxValue : image.Clocks.MonotonicNs + (long)forwarded.LeftNs;
+            thread.ResumedDone = forwarded.Done;
         }
 
         thread.Pending.AddRange(Pending(tracee, shared: false));

@@ -32,7 +32,7 @@ internal sealed class Tracee(int pid)
 
     public void Resume(int request, int signal = 0) => Check(Ptrace.Call(request, Pid, 0, signal), "resume");
 
-    public void Detach() => Check(Ptrace.Call(Ptrace.PTRACE_DETACH, Pid), "PTRACE_DETACH");
+    public void Detach(int signal = 0) => Check(Ptrace.Call(Ptrace.PTRACE_DETACH, Pid, 0, signal), "PTRACE_DETACH");
 
     public Registers Registers
     {

@@ -107,14 +107,11 @@ _Static_assert(sizeof(struct om_signal) == 136, "om_signal");
 
 #define OM_ANSWER_CANCELLED 1u /* the call had no effect: a signal or a cancel came first */
 
-#define OM_OP_SYSCALL 0u /* execute number(args) */
-#define OM_OP_LEAVE   1u /* park: stop serving and wait to be un-deputized under ptrace */
-
 struct om_slot {
 	uint32_t request; /* futex, written by the warden */
 	uint32_t answer;  /* written by the deputy */
 	uint32_t doorbell; /* futex, written by the deputy */
-	uint32_t op;
+	uint32_t unused;
 	uint32_t answer_flags;
 	uint32_t tid;
 	uint32_t cancel; /* the warden sets it to `request` before it signals: a call not yet begun is not begun */

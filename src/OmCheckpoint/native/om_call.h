@@ -55,6 +55,9 @@ struct om_reply_part {
 #define OM_REPLY_CANCELLED                                                                                             \
 	1u /* not executed, or interrupted before it had any effect: no parts, result without meaning */
 
+#define OM_REPLY_CUT                                                                                                   \
+	2u /* home was told to cancel it, or had to, and it had begun: what it has done may be less than it would have */
+
 struct om_reply {
 	int64_t result;
 	uint32_t flags; /* OM_REPLY_* */

@@ -94,7 +94,7 @@ internal sealed partial class LocalNode(
         if (await faults.AtAsync(Stage.Freeze, cancellationToken).ConfigureAwait(false) is { } fault)
             return Step<FreezeReply>.Refused(fault);
         WardenAnswer answer = await warden.AskAsync(
-            new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
+            new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key, Returns = guests.Find(request.Key)?.Home == request.Target } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         Step<WardenFrozen> frozen = Steps.Of(answer, Stage.Freeze, reply => reply.Frozen);
         if (!frozen.Ok)
             return frozen.Cast<FreezeReply>();

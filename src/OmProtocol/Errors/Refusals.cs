@@ -22,6 +22,9 @@ public static class Refusals
 
     public static Refusal PerfEvents(string what) => Make("perf-events", what, "stop counting (perf) and try again");
 
+    public static Refusal Signalfd(string what) =>
+        Make("signalfd", what, "it reads the signals that are pending at home: try again when the program has closed it");
+
     public static Refusal Traced(int tracer) => Make("traced", $"process {tracer} traces it", "end the debugger, strace or profiler that is attached");
 
     public static Refusal Seccomp(int mode) =>

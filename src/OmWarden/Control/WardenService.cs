@@ -62,6 +62,8 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         On<GuestProcess>(key, guest => guest.DeliverSignals());
     }
 
+    public void Unmasked(ulong key) => On<GuestProcess>(key, guest => guest.DeliverSignals(unmasked: true));
+
     public void Controlled(ulong key, uint what) => On<GuestProcess>(key, process => process.Controlled(what));
 
     public void LinkChanged(string node, bool up, string why)
@@ -89,26 +91,34 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         });
     }
 
-    private Task<FromWarden> OnProcess(ControlConnection from, ToWarden request)
+    private async Task<FromWarden> OnProcess(ControlConnection from, ToWarden request)
     {
         ulong key = KeyOf(request);
         if (key == 0)
-            return Task.FromResult(Replies.Failed("", $"{request.RequestCase} without a key"));
-        Held.HeldProcess? process = held.GetValueOrDefault(key);
-        if (process is null)
+            return Replies.Failed("", $"{request.RequestCase} without a key");
+        while (true)
         {
-            process = Begin(request, out FromWarden? refused);
+            Held.HeldProcess? process = held.GetValueOrDefault(key);
             if (process is null)
-                return Task.FromResult(refused!);
-            if (!held.TryAdd(key, process))
-                return Task.FromResult(Replies.Failed(Stage.Freeze, "another request with this key came first"));
+            {
+                process = Begin(request, out FromWarden? refused);
+                if (process is null)
+                    return refused!;
+                if (!held.TryAdd(key, process))
+                    return Replies.Failed(Stage.Freeze, "another request with this key came first");
+            }
+            FromWarden? reply = await process.Queue.Run(() =>
+            {
+                // It ended while this waited for its turn; a body that comes back to a node is another guest there.
+                if (held.GetValueOrDefault(key) != process)
+                    return null;
+                if (request.RequestCase is Request.Freeze or Request.Restore)
+                    process.Mover = from;
+                return process.Handle(request);
+            }).ConfigureAwait(false);
+            if (reply is not null)
+                return reply;
         }
-        return process.Queue.Run(() =>
-        {
-            if (request.RequestCase is Request.Freeze or Request.Restore)
-                process.Mover = from;
-            return process.Handle(request);
-        });
     }
 
     private Held.HeldProcess? Begin(ToWarden request, out FromWarden? refused)

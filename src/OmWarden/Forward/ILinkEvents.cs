@@ -9,6 +9,8 @@ internal interface ILinkEvents
     byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request);
     void Structural(ulong key, StructuralCall call);
     void Signalled(ulong key, int tid, byte[] siginfo);
+    /// <summary>A call waits under a mask that lets a pending signal through.</summary>
+    void Unmasked(ulong key);
     void Controlled(ulong key, uint what);
     void LinkChanged(string node, bool up, string why);
 }

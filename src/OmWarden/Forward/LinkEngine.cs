@@ -46,6 +46,7 @@ internal sealed unsafe class LinkEngine : IDisposable
                     home_structural = &OnHomeStructural,
                     remote_structural = &OnRemoteStructural,
                     remote_signal = &OnRemoteSignal,
+                    remote_unmasked = &OnRemoteUnmasked,
                     remote_control = &OnRemoteControl,
                     link_state = &OnLinkState,
                 },
@@ -100,6 +101,9 @@ internal sealed unsafe class LinkEngine : IDisposable
     [UnmanagedCallersOnly]
     private static void OnRemoteSignal(nint context, ulong key, uint tid, OmEngine.om_signal* signal, ulong notification) =>
         To(context).Events.Signalled(key, (int)tid, new Span<byte>(signal->info, 128).ToArray());
+
+    [UnmanagedCallersOnly]
+    private static void OnRemoteUnmasked(nint context, ulong key) => To(context).Events.Unmasked(key);
 
     [UnmanagedCallersOnly]
     private static void OnRemoteControl(nint context, ulong key, uint what) => To(context).Events.Controlled(key, what);

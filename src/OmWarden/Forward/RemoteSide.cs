@@ -1,8 +1,17 @@
 // The hosting end of one process: its seccomp listener, in the engine. Any thread; Dispose waits for the engine's threads.
 using System.Runtime.InteropServices;
+using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Forward;
+
+/// <summary>enum om_quiesce.</summary>
+internal enum Quiesce
+{
+    Here,
+    Move,
+    Return,
+}
 
 internal sealed unsafe class RemoteSide : IDisposable
 {
@@ -45,24 +54,69 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     internal int Start(TimeSpan timeout) => OmEngine.om_remote_start(handle, (uint)timeout.TotalMilliseconds);
 
-    internal int Quiesce() => OmEngine.om_remote_quiesce(handle);
+    /// <summary>1: a call in progress was ended; 0: there was none; -errno: nothing has changed.</summary>
+    internal int Quiesce(Quiesce why, TimeSpan within) => OmEngine.om_remote_quiesce(handle, (int)why, (uint)within.TotalMilliseconds);
 
     internal int Resume() => OmEngine.om_remote_resume(handle);
 
     /// <summary>While quiesced: the epoch that the next Start presents.</summary>
     internal int Present(uint epoch) => OmEngine.om_remote_epoch(handle, epoch);
 
-    internal (int Number, ulong LeftNs)? Left()
+    /// <summary>While quiesced: the mask under which a call waits that was cut short.</summary>
+    internal ulong? Mask()
     {
-        int number;
-        ulong left;
-        return OmEngine.om_remote_left(handle, &number, &left) == 1 ? (number, left) : null;
+        ulong mask;
+        return OmEngine.om_remote_mask(handle, &mask) == 1 ? mask : null;
     }
 
-    internal void Rest(int number, ulong leftNs) => OmEngine.om_remote_rest(handle, number, leftNs);
+    /// <summary>While quiesced: what is left of a call that was cut short. LeftNs is ulong.MaxValue where there is no timeout.</summary>
+    internal (int Number, ulong LeftNs, ulong Done)? Left()
+    {
+        int number;
+        ulong left, done;
+        return OmEngine.om_remote_left(handle, &number, &left, &done) == 1 ? (number, left, done) : null;
+    }
+
+    internal void Rest(int number, ulong leftNs, ulong done) => OmEngine.om_remote_rest(handle, number, leftNs, done);
+
+    internal RemoteUsage? Usage()
+    {
+        OmEngine.om_usage usage;
+        return OmEngine.om_remote_usage(handle, &usage) != 0 ? null : new()
+        {
+            UserNs = usage.user_ns,
+            SystemNs = usage.system_ns,
+            MinorFaults = usage.minor_faults,
+            MajorFaults = usage.major_faults,
+            MostResidentKib = usage.most_resident_kib,
+            VoluntarySwitches = usage.voluntary_switches,
+            InvoluntarySwitches = usage.involuntary_switches,
+        };
+    }
+
+    internal void UsedBefore(RemoteUsage before)
+    {
+        var usage = new OmEngine.om_usage
+        {
+            user_ns = before.UserNs,
+            system_ns = before.SystemNs,
+            minor_faults = before.MinorFaults,
+            major_faults = before.MajorFaults,
+            most_resident_kib = before.MostResidentKib,
+            voluntary_switches = before.VoluntarySwitches,
+            involuntary_switches = before.InvoluntarySwitches,
+        };
+        OmEngine.om_remote_usage_before(handle, &usage);
+    }
+
+    /// <summary>False: the call has been taken back, and the body will issue it again.</summary>
+    internal bool Conduct(ulong notification) => OmEngine.om_remote_conduct(handle, notification) == 0;
 
     /// <summary>value: the result, or -errno.</summary>
     internal int Answer(ulong notification, long value, uint flags = 0) => OmEngine.om_remote_answer(handle, notification, value, flags);
+
+    /// <summary>It waits until the body is stopped, and is then issued again.</summary>
+    internal void Postpone(ulong notification) => OmEngine.om_remote_postpone(handle, notification);
 
     /// <summary>A call in the deputy with buffers of the body.</summary>
     internal long Call(int number, ReadOnlySpan<ulong> args) => Call(number, args, local: false);

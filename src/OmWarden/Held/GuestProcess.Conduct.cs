@@ -14,11 +14,16 @@ namespace OpenMosix.Warden.Held;
 internal sealed partial class GuestProcess
 {
     private const int ERESTARTNOINTR = 513;
+    private const int ENOTCONN = 107;
 
-    /// <summary>A call that waits for the body to be at home; answered when the body is stopped for it.</summary>
-    private StructuralCall? goingHome;
+    /// <summary>How long home may take to end a call that is wanted back: nothing but a stopped deputy, or a disk that hangs, takes longer.</summary>
+    private static readonly TimeSpan QuiesceWithin = TimeSpan.FromSeconds(2);
+
+    /// <summary>While the deputy is stopped (SIGSTOP, Ctrl-Z).</summary>
+    private HeldStill? held;
+
+    /// <summary>Why a call waits for the body to be at home; empty: none does.</summary>
     private string whyHome = "";
-    private bool heldByStop;
 
     /// <summary>siginfos that reached the deputy and are not yet pending here.</summary>
     internal ConcurrentQueue<byte[]> Signals { get; } = new();
@@ -29,13 +34,10 @@ internal sealed partial class GuestProcess
 
     internal void Conduct(StructuralCall call)
     {
-        if (State is GuestState.Remote && !heldByStop)
+        if (State is GuestState.Remote)
             StructuralCalls.Conduct(this, call);
-        else
-            waiting.Enqueue(call);
     }
 
-    private readonly Queue<StructuralCall> waiting = new();
     private Dispositions? dispositions;
 
     internal Dispositions Dispositions => dispositions ??= new(image);
@@ -43,7 +45,8 @@ internal sealed partial class GuestProcess
     /// <summary>The notification stays open until the body is stopped, and the call is issued again wherever it goes on.</summary>
     internal void GoHome(StructuralCall call, string reason)
     {
-        (goingHome, whyHome) = (call, reason);
+        whyHome = reason;
+        remote!.Postpone(call.Notification);
         Context.Tell(new() { BringHome = new() { Key = Key, Reason = reason } });
     }
 
@@ -52,45 +55,72 @@ internal sealed partial class GuestProcess
     {
         AgentArea = new RemoteAddress(image.AgentArea),
         SuspendSeccomp = true,
-        Interrupted = () => remote!.Answer(call.Notification, -ERESTARTNOINTR),
+        Interrupted = () =>
+        {
+            remote!.Answer(call.Notification, -ERESTARTNOINTR);
+            return new(null, Answered: true);
+        },
     });
 
-    internal void DeliverSignals()
+    /// <param name="unmasked">Or none has come, and a call waits under a mask that lets an earlier one through.</param>
+    internal void DeliverSignals(bool unmasked = false)
     {
-        if (State is not GuestState.Remote || Signals.IsEmpty)
+        if (State is not GuestState.Remote || (Signals.IsEmpty && !unmasked) || held is not null)
             return;
-        if (heldByStop)
-        {
-            MakePending(frozen!);
-            return;
-        }
-        Outcome<FrozenProcess> stopped = Stop();
+        Outcome<FrozenProcess> stopped = Stop(Quiesce.Here);
         if (!stopped.Ok)
         {
+            // What cannot be had back now cannot be interrupted by a signal either; they are delivered with what comes next.
             LogNotDelivered(Key, stopped.Failure.Message);
             return;
         }
         using FrozenProcess body = stopped.Value;
         MakePending(body);
+        bool goesOn = EndsWait(body);
         remote!.Resume();
-        body.Thaw();
+        if (!goesOn)
+            body.Thaw();
+    }
+
+    /// <summary>Stops the body; a call of it that is under way at home is finished or taken back first.</summary>
+    private Outcome<FrozenProcess> Stop(Quiesce why)
+    {
+        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(cell!.BodyPid, new()
+        {
+            AgentArea = new RemoteAddress(image.AgentArea),
+            SuspendSeccomp = true,
+            Interrupted = () =>
+            {
+                int ended = remote!.Quiesce(why, QuiesceWithin);
+                return ended >= 0 ? new(null, ended == 1) : new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
+            },
+        });
+        if (stopped.Ok)
+            whyHome = ""; // the call is taken back, and says so again
+        else
+            remote!.Resume();
+        return stopped;
+    }
+
+    /// <summary>True: a signal ends the call it waits in, and it has gone on.</summary>
+    private bool EndsWait(FrozenProcess body)
+    {
+        if (remote!.Mask() is not { } mask)
+            return false;
+        Outcome<bool> ended = body.EndWait(mask);
+        return !ended.Ok || ended.Value;
     }
 
     internal void Controlled(uint what)
     {
         switch (what)
         {
-            case OmEngine.OM_CONTROL_STOP when State is GuestState.Remote && !heldByStop:
-                if (Stop() is { Ok: true } stopped)
-                    (frozen, heldByStop) = (stopped.Value, true);
+            case OmEngine.OM_CONTROL_STOP when State is GuestState.Remote:
+                held ??= HeldStill.Hold(cell!.BodyPid);
                 break;
-            case OmEngine.OM_CONTROL_CONTINUE when heldByStop:
-                heldByStop = false;
-                remote!.Resume();
-                frozen!.Thaw();
-                frozen.Dispose();
-                frozen = null;
-                GoOn();
+            case OmEngine.OM_CONTROL_CONTINUE:
+                LetGo();
+                DeliverSignals();
                 break;
             case OmEngine.OM_CONTROL_GONE:
                 EndFromHome("the deputy ended");
@@ -110,12 +140,10 @@ internal sealed partial class GuestProcess
         Discard();
     }
 
-    /// <summary>What came while it was held still.</summary>
-    private void GoOn()
+    private void LetGo()
     {
-        while (State is GuestState.Remote && !heldByStop && waiting.TryDequeue(out StructuralCall? call))
-            StructuralCalls.Conduct(this, call);
-        DeliverSignals();
+        held?.Dispose();
+        held = null;
     }
 
     // By the thread itself: only so may si_code say that the kernel or a timer sent it (KERNEL.md 31).

@@ -89,6 +89,7 @@ internal sealed partial class GuestProcess
             AgentArea = image.AgentArea,
             Threads = { image.Threads.Select(thread => new ThreadImage { Tid = thread.Tid, Name = thread.Name }) },
             Actions = { image.Actions },
+            Usage = image.Usage,
         },
     });
 

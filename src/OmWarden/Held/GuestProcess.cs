@@ -31,6 +31,7 @@ internal sealed partial class GuestProcess : HeldProcess
 {
     private const int SIGKILL = 9;
     private const int ESTALE = 116;
+    private const int ETIMEDOUT = 110;
     private static readonly TimeSpan ClaimWithin = TimeSpan.FromSeconds(5);
 
     private readonly ILogger<GuestProcess> log;
@@ -61,7 +62,7 @@ internal sealed partial class GuestProcess : HeldProcess
         ToWarden.RequestOneofCase.Finish when State is GuestState.Restoring => Finish(),
         ToWarden.RequestOneofCase.Run when State is GuestState.Ready => Run(request.Run),
         ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring or GuestState.Ready => Discard(),
-        ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(),
+        ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(request.Freeze),
         ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
         // It may have ended by itself: a body whose epoch is over hears that from home first.
         ToWarden.RequestOneofCase.Discard or ToWarden.RequestOneofCase.Abort when State is GuestState.Ended => Replies.Done(),
@@ -98,7 +99,7 @@ internal sealed partial class GuestProcess : HeldProcess
             BytesIn = counters.bytes_in,
             BytesOut = counters.bytes_out,
             Refused = counters.refused,
-            BringHome = goingHome is null ? "" : whyHome,
+            BringHome = whyHome,
             Role = State switch
             {
                 GuestState.Remote => Protocol.V1.HeldProcess.Types.Role.Remote,
@@ -175,6 +176,7 @@ internal sealed partial class GuestProcess : HeldProcess
         BeginHandover();
         if (OpenRemote() is { } failure)
             return Replies.Failed(failure);
+        CarryOver(image.Threads[0]);
         State = GuestState.Ready;
         return Replies.Done();
     }
@@ -201,16 +203,22 @@ internal sealed partial class GuestProcess : HeldProcess
         return Replies.Done();
     }
 
-    private FromWarden Freeze()
+    private FromWarden Freeze(WardenFreeze request)
     {
         long begin = Stopwatch.GetTimestamp();
-        Outcome<FrozenProcess> stopped = Stop();
-        if (!stopped.Ok)
-            return Replies.Failed(stopped.Failure);
-        frozen = stopped.Value;
+        if (held is not null)
+            return Replies.Failed(Failures.Refused(Stage.Freeze, Refusals.Stopped()));
+        do
+        {
+            Outcome<FrozenProcess> stopped = Stop(request.Returns ? Quiesce.Return : Quiesce.Move);
+            if (!stopped.Ok)
+                return Replies.Failed(stopped.Failure);
+            frozen = stopped.Value;
+            // What has arrived travels with it; unless that has to end a wait, which is done first.
+            MakePending(frozen);
+        }
+        while (WentOnWithSignal());
         State = GuestState.RemoteFrozen;
-        // What has arrived travels with it.
-        MakePending(frozen);
         long between = Stopwatch.GetTimestamp();
         Outcome<ProcessImage> described = frozen.Snapshot(new()
         {
@@ -218,6 +226,7 @@ internal sealed partial class GuestProcess : HeldProcess
             HomeHostname = image.HomeHostname,
             HomePid = image.Pid,
             Remote = true,
+            Forwarded = remote!.Left(),
         });
         if (!described.Ok)
         {
@@ -225,6 +234,7 @@ internal sealed partial class GuestProcess : HeldProcess
             return Replies.Failed(described.Failure);
         }
         image = described.Value;
+        image.Usage = remote.Usage();
         image.Clocks = ClockReader.Read();
         image.Clocks.MonotonicNs += cell!.Clock.MonotonicOffsetNs;
         image.Clocks.BoottimeNs += cell.Clock.BoottimeOffsetNs;
@@ -238,6 +248,16 @@ internal sealed partial class GuestProcess : HeldProcess
                 SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
             },
         };
+    }
+
+    private bool WentOnWithSignal()
+    {
+        if (!EndsWait(frozen!))
+            return false;
+        remote!.Resume();
+        frozen!.Dispose();
+        frozen = null;
+        return true;
     }
 
     private FromWarden Thaw(uint presented)
@@ -270,6 +290,7 @@ internal sealed partial class GuestProcess : HeldProcess
         remote?.Dispose();
         restoring?.Dispose();
         frozen?.Dispose();
+        LetGo();
         listener?.Dispose();
         if (cell?.End() == false)
             LogCgroupLeft(Key, cell.CgroupName);
@@ -282,12 +303,30 @@ internal sealed partial class GuestProcess : HeldProcess
     private Failure? OpenRemote()
     {
         remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, engineState, out int errno);
-        return remote is null ? Broken(Stage.Restore, "serving the remote", errno) : null;
+        if (remote is null)
+            return Broken(Stage.Restore, "serving the remote", errno);
+        if (image.Usage is { } before)
+            remote.UsedBefore(before);
+        return null;
+    }
+
+    /// <summary>What is left of a call that home was executing goes on being what is left.</summary>
+    private void CarryOver(ThreadImage thread)
+    {
+        if (thread.ResumedCall == 0 || SyscallTable.Find(thread.ResumedCall) is not { Side: SyscallSide.Home })
+            return;
+        long now = ClockReader.Read().MonotonicNs + cell!.Clock.MonotonicOffsetNs;
+        ulong left = thread.ResumedDeadlineNs == long.MaxValue ? ulong.MaxValue : (ulong)Math.Max(0, thread.ResumedDeadlineNs - now);
+        remote!.Rest((int)thread.ResumedCall, left, thread.ResumedDone);
     }
 
     private Failure? Claim()
     {
-        int claimed = remote!.Start(ClaimWithin);
+        int claimed;
+        // Unanswered means unknown: home may have heard it, and then this is the only body.
+        do
+            claimed = remote!.Start(ClaimWithin);
+        while (claimed == -ETIMEDOUT);
         return claimed switch
         {
             0 => null,
@@ -295,20 +334,6 @@ internal sealed partial class GuestProcess : HeldProcess
             _ => Broken(Stage.Commit, $"presenting epoch {epoch} at {home}", -claimed),
         };
     }
-
-    /// <summary>Stops the body; a call of it that is under way at home is finished or taken back first.</summary>
-    private Outcome<FrozenProcess> Stop() => FrozenProcess.Freeze(cell!.BodyPid, new()
-    {
-        AgentArea = new RemoteAddress(image.AgentArea),
-        SuspendSeccomp = true,
-        Interrupted = () =>
-        {
-            if (goingHome is { } call)
-                remote!.Answer(call.Notification, -ERESTARTNOINTR);
-            goingHome = null;
-            remote!.Quiesce();
-        },
-    });
 
     private void WatchCell(CellProcess watched)
     {

@@ -124,6 +124,11 @@ internal sealed partial class HomeProcess : HeldProcess
         if (!stopped.Ok)
             return Gone(Replies.Failed(stopped.Failure));
         frozen = stopped.Value;
+        if (frozen.IsStopped)
+        {
+            frozen.Dispose();
+            return Gone(Replies.Failed(Failures.Refused(Stage.Freeze, Refusals.Stopped())));
+        }
         long between = Stopwatch.GetTimestamp();
         Outcome<ProcessImage> described = frozen.Snapshot(new() { Node = Context.Node });
         if (!described.Ok)

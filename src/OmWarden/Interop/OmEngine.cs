@@ -40,6 +40,7 @@ internal static unsafe partial class OmEngine
         internal delegate* unmanaged<nint, ulong, ulong, uint, byte*, uint, void> home_structural;
         internal delegate* unmanaged<nint, ulong, om_structural*, void> remote_structural;
         internal delegate* unmanaged<nint, ulong, uint, om_signal*, ulong, void> remote_signal;
+        internal delegate* unmanaged<nint, ulong, void> remote_unmasked;
         internal delegate* unmanaged<nint, ulong, uint, void> remote_control;
         internal delegate* unmanaged<nint, byte*, byte, byte*, void> link_state;
     }
@@ -78,6 +79,12 @@ internal static unsafe partial class OmEngine
         internal byte* home;
         internal ulong area;
         internal int state_fd;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
+    internal struct om_usage
+    {
+        internal ulong user_ns, system_ns, minor_faults, major_faults, most_resident_kib, voluntary_switches, involuntary_switches;
     }
 
     [StructLayout(LayoutKind.Sequential)]
@@ -121,15 +128,25 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_remote_start(nint remote, uint timeoutMs);
     [LibraryImport(Library)]
-    internal static partial int om_remote_quiesce(nint remote);
+    internal static partial int om_remote_quiesce(nint remote, int why, uint timeoutMs);
     [LibraryImport(Library)]
     internal static partial int om_remote_resume(nint remote);
     [LibraryImport(Library)]
-    internal static partial int om_remote_left(nint remote, int* number, ulong* leftNs);
+    internal static partial int om_remote_mask(nint remote, ulong* mask);
     [LibraryImport(Library)]
-    internal static partial void om_remote_rest(nint remote, int number, ulong leftNs);
+    internal static partial int om_remote_left(nint remote, int* number, ulong* leftNs, ulong* done);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_rest(nint remote, int number, ulong leftNs, ulong done);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_usage(nint remote, om_usage* usage);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_usage_before(nint remote, om_usage* usage);
     [LibraryImport(Library)]
     internal static partial void om_remote_close(nint remote);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_conduct(nint remote, ulong notification);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_postpone(nint remote, ulong notification);
     [LibraryImport(Library)]
     internal static partial int om_remote_answer(nint remote, ulong notification, long value, uint flags);
     [LibraryImport(Library)]

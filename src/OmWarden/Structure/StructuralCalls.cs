@@ -13,6 +13,8 @@ internal static class StructuralCalls
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
+        if (!guest.Remote.Conduct(call.Notification))
+            return; // the body was stopped meanwhile, and issues it again
         switch (call.Number)
         {
             case rt_sigaction:

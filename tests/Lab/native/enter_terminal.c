@@ -126,13 +126,14 @@ static void input_wanted(const struct terminal *terminal, struct pending_input *
 		input->done = input->length;
 }
 
-/* true: the command has ended and *status is its own. Without a pty, a stop of the command is also ours. */
+/* true: the command has ended and *status is its own. Without a pty, a stop of the command is also ours where a shell
+ * is there to continue us. */
 static bool child_changed(const struct terminal *terminal, pid_t child, int *status)
 {
 	while (waitpid(child, status, WNOHANG | WUNTRACED) == child) {
 		if (!WIFSTOPPED(*status))
 			return true;
-		if (terminal->master < 0) {
+		if (terminal->master < 0 && isatty(STDIN_FILENO)) {
 			raise(SIGSTOP);
 			kill(child, SIGCONT);
 		}

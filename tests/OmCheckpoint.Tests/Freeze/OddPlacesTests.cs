@@ -63,7 +63,16 @@ public sealed class OddPlacesTests
         guest.Expect("ready");
         GuestState.WaitFor(guest.Pid, 'D');
         using var cancel = new CancellationTokenSource();
-        var freeze = Task.Run(() => FrozenProcess.Freeze(guest.Pid, new FreezeOptions { Timeout = TimeSpan.FromDays(1), Interrupted = cancel.Cancel }, cancel.Token));
+        var options = new FreezeOptions
+        {
+            Timeout = TimeSpan.FromDays(1),
+            Interrupted = () =>
+            {
+                cancel.Cancel();
+                return new(null, Answered: false);
+            },
+        };
+        var freeze = Task.Run(() => FrozenProcess.Freeze(guest.Pid, options, cancel.Token));
         Assert.Equal(Errno.ECANCELED, freeze.GetAwaiter().GetResult().Failure?.Errno);
         guest.Send("x");
         guest.ExpectGoodEnd();

@@ -7,7 +7,8 @@ using OpenMosix.Lab.Tests.Running;
 namespace OpenMosix.Lab.Tests.Integration;
 
 /// <summary>Moves a process by `omctl migrate`, as a user would, and remembers what came of each.</summary>
-internal sealed class Mover(TestLab lab, int pid, int seed)
+/// <param name="among">Null: all nodes of the lab.</param>
+internal sealed class Mover(TestLab lab, int pid, int seed, string[]? among = null)
 {
     private const int HomeStatusGone = 4; // omctl: no such process
 
@@ -32,7 +33,7 @@ internal sealed class Mover(TestLab lab, int pid, int seed)
         for (var attempts = 4 * moves; Moves < wanted && !Ended && attempts > 0; attempts--)
         {
             await Task.Delay(_random.Next(longestPauseMs));
-            var others = ClusterLab.Nodes.Where(node => node != Where).ToArray();
+            var others = (among ?? ClusterLab.Nodes).Where(node => node != Where).ToArray();
             await ToAsync(others[_random.Next(others.Length)]);
         }
     }

@@ -110,7 +110,7 @@ public sealed class DownTests
         var lab = Need("nowhere", null);
         var outcome = await lab.OmlabAsync(command);
         Assert.Equal(1, outcome.Status);
-        Assert.Contains("no lab 'test-nowhere' is up", outcome.Errors, StringComparison.Ordinal);
+        Assert.Contains($"no lab '{lab.Name}' is up", outcome.Errors, StringComparison.Ordinal);
     }
 
     private static Machine Need(string name, string? bin)

@@ -2,7 +2,7 @@ using System.Text.Json;
 
 namespace OpenMosix.Lab.Tests.Running;
 
-/// <summary>A lab of a test class: up before its first test, down after its last, and down again if a crashed run left it.</summary>
+/// <summary>A lab of a test class: up before its first test, down after its last.</summary>
 public abstract class TestLab : IAsyncLifetime
 {
     private readonly string[] _up;
@@ -10,13 +10,16 @@ public abstract class TestLab : IAsyncLifetime
 
     protected TestLab(string name, string? bin, params string[] up)
     {
-        Name = $"test-{name}";
+        Name = $"{Prefix}-{name}";
         _up = up;
         if (bin is not null)
         {
             _environment["OMLAB_BIN"] = bin;
         }
     }
+
+    /// <summary>Of all labs of this run: another checkout's tests may run beside it. tests/run says it, to find what a killed run left.</summary>
+    private static string Prefix { get; } = Environment.GetEnvironmentVariable("OMLAB_TESTS") ?? $"test{Environment.ProcessId}";
 
     public string Name { get; }
 
@@ -31,7 +34,6 @@ public abstract class TestLab : IAsyncLifetime
             return;
         }
 
-        await OmlabAsync("down");
         (await OmlabAsync(["up", .. _up])).Succeeded();
     }
 

@@ -68,13 +68,7 @@ void om_deputy_run(struct om_slot *slot)
 			wait_for_change(&slot->request, request);
 			continue;
 		}
-		if (slot->op == OM_OP_SYSCALL) {
-			give_answer(slot, request, om_deputy_call(slot, request));
-			continue;
-		}
-		give_answer(slot, request, (struct answer){0, 0});
-		while (slot->op == OM_OP_LEAVE)
-			wait_for_change(&slot->request, request);
+		give_answer(slot, request, om_deputy_call(slot, request));
 	}
 }
 

@@ -55,6 +55,8 @@ static void take_body_answer(struct om_home *home)
 		flags |= OM_REPLY_CANCELLED;
 	if (flags)
 		result = -EINTR;
+	else if (home->cancelled == home->state->last_request)
+		flags |= OM_REPLY_CUT;
 	size_t bound = om_place_reply_bound(home->placed);
 	uint8_t *room = om_buffer_room(&home->reply, bound);
 	int64_t bytes = room ? om_place_reply(home->placed, home->data, result, flags, room, bound) : -ENOMEM;
@@ -125,7 +127,6 @@ void om_home_post(struct om_home *home, enum om_slot_use use, int64_t number, co
 	state->last_use = use;
 	state->last_request++;
 	home->use = use;
-	slot->op = OM_OP_SYSCALL;
 	slot->number = number;
 	for (int i = 0; i < 6; i++)
 		slot->args[i] = args[i];
@@ -204,10 +205,10 @@ int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload
 /* One that has the agent's handler: the body may have made it ignore the usual one, and with it its deputy. */
 static int cancel_signal(const struct om_home *home)
 {
-	uint64_t blocked, caught;
-	if (om_signal_sets(home->pid, &blocked, &caught) || caught & 1ull << (OM_CANCEL_SIGNAL - 1) || !caught)
+	struct om_signal_sets sets;
+	if (om_signal_sets(home->pid, &sets) || sets.caught & 1ull << (OM_CANCEL_SIGNAL - 1) || !sets.caught)
 		return OM_CANCEL_SIGNAL;
-	return 64 - __builtin_clzll(caught);
+	return 64 - __builtin_clzll(sets.caught);
 }
 
 /* The flag is for a call not yet begun, the signal for one that has: deputy.S. By pidfd: a deputy that has been reaped
@@ -216,6 +217,7 @@ void om_home_cancel(struct om_home *home)
 {
 	uint32_t request = home->state->last_request;
 	siginfo_t info = {0};
+	home->cancelled = request;
 	__atomic_store_n(&home->slot->cancel, request, __ATOMIC_SEQ_CST);
 	info.si_signo = cancel_signal(home);
 	info.si_code = OM_CANCEL_SI_CODE;

@@ -175,8 +175,11 @@ void om_watch_close(struct om_watch *watch);
 int om_watch_add(struct om_watch *watch, int pidfd, uint64_t key);
 void om_watch_remove(struct om_watch *watch, int pidfd);
 
-/* The signals a process blocks and those it has handlers for. */
-int om_signal_sets(int32_t pid, uint64_t *blocked, uint64_t *caught);
+/* Bit n-1 is signal n. */
+struct om_signal_sets {
+	uint64_t blocked, ignored, caught, pending;
+};
+int om_signal_sets(int32_t pid, struct om_signal_sets *sets);
 
 /* A state of OM_STATE_BYTES that outlives this process when fd is not -1. */
 void *om_state_map(int fd);

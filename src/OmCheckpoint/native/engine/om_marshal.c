@@ -2,6 +2,7 @@
 #include "om_marshal_private.h"
 #include <errno.h>
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int om_marshal_open(struct om_marshal *m, int32_t pid, uint64_t area, uint64_t area_bytes)
@@ -57,6 +58,7 @@ int om_marshal_begin(struct om_marshal *m, int64_t number, const uint64_t args[6
 	p->spans_bad = false;
 	p->spans_missing = false;
 	p->shrunk = false;
+	p->cut = false;
 	p->file_mode = 0;
 	p->socket_type = 0;
 	p->question = OM_QUESTION_NONE;
@@ -94,6 +96,7 @@ int om_marshal_reply(struct om_marshal *m, const void *message, size_t bytes)
 		return OM_MARSHAL_CANCELLED;
 	if (p->question != OM_QUESTION_NONE)
 		return answered(m, &reply, message, bytes);
+	p->cut = reply.flags & OM_REPLY_CUT;
 	error = om_reply_write(m, message, bytes);
 	if (error != 0)
 		return error;
@@ -115,4 +118,29 @@ int om_marshal_interrupted(struct om_marshal *m, uint64_t elapsed_ns)
 	om_time_write_back(m, elapsed_ns);
 	m->result = p->done > 0 ? (int64_t)p->done : -(int64_t)m->syscall->restart;
 	return OM_MARSHAL_DONE;
+}
+
+uint64_t om_marshal_done(const struct om_marshal *m)
+{
+	const struct om_marshal_private *p = m->priv;
+
+	return p->transfer != OM_NO_ARGUMENT && p->arguments[p->transfer].kind != OM_ARGUMENT_MMSG ? p->done : 0;
+}
+
+int om_marshal_behind(struct om_marshal *m, uint64_t done)
+{
+	struct om_marshal_private *p = m->priv;
+
+	if (p->transfer == OM_NO_ARGUMENT || done >= p->total) {
+		m->result = (int64_t)done;
+		return OM_MARSHAL_DONE;
+	}
+	p->done = done;
+	p->question = OM_QUESTION_NONE;
+	return om_build(m);
+}
+
+bool om_marshal_waits(const struct om_marshal *m)
+{
+	return !S_ISREG(m->priv->file_mode) && !S_ISBLK(m->priv->file_mode);
 }

@@ -72,6 +72,13 @@ int om_marshal_again(struct om_marshal *m, uint64_t elapsed_ns);
 /* The body is interrupted by a signal: m->result = what was done so far, or -restart class (-512, -513, -514) or
  * -EINTR. Writes the remaining time where the kernel does (select, pselect6, ppoll). Always DONE. */
 int om_marshal_interrupted(struct om_marshal *m, uint64_t elapsed_ns);
+/* Bytes that earlier pieces have moved, of a call that can go on behind them. */
+uint64_t om_marshal_done(const struct om_marshal *m);
+/* After om_marshal_begin: goes on behind the first `done` bytes, which the body's memory or home's file has already.
+ * Returns as begin. */
+int om_marshal_behind(struct om_marshal *m, uint64_t done);
+/* Whether the next piece may wait for somebody. */
+bool om_marshal_waits(const struct om_marshal *m);
 /* What is left of the call's timeout elapsed_ns after it was sent last: false if it has none. Before any
  * om_marshal_again. */
 bool om_marshal_remaining(const struct om_marshal *m, uint64_t elapsed_ns, uint64_t *remaining_ns);

@@ -61,6 +61,7 @@ struct om_marshal_private {
 	bool spans_bad;              /* it is, but cannot be used: the kernel at home is to say so */
 	uint64_t total, done, piece; /* bytes; of mmsghdr: messages */
 	uint64_t limit;              /* of a piece */
+	bool cut;                    /* home was made to break off this piece */
 	bool shrunk;                 /* less is there than the body says: this piece is the last */
 	uint8_t msg[OM_MSG_BYTES];
 	uint32_t file_mode; /* st_mode, 0: not known */

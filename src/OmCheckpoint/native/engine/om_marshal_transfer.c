@@ -347,6 +347,10 @@ int om_transfer_answer(struct om_marshal *m, int64_t result, const uint8_t *data
 		p->socket_type = SOCK_STREAM;
 		if (result == 0 && bytes == 4)
 			p->socket_type = om_get32(data);
+		if (p->cut && p->socket_type != SOCK_STREAM) {
+			m->result = (int64_t)p->done;
+			return OM_MARSHAL_DONE;
+		}
 		break;
 	default:
 		if (result != 1 || bytes != 8 || !(om_get32(data + 4) >> 16 & POLLIN)) {
@@ -378,6 +382,21 @@ static int go_on(struct om_marshal *m)
 	return OM_MARSHAL_DONE;
 }
 
+/* A piece that was broken off for our sake. Left alone the kernel would have gone on: writing to whatever does not take
+ * all at once, and reading where all was asked for. What is wrong with the rest the rest will say. */
+static int go_on_behind_cut(struct om_marshal *m)
+{
+	struct om_marshal_private *p = m->priv;
+	uint32_t flags = message_flags(m);
+
+	if (is_in(m))
+		return om_build(m);
+	if ((flags & MSG_WAITALL) && !(flags & MSG_PEEK))
+		return p->socket_type == 0 ? ask(m, OM_QUESTION_SOCKET) : om_build(m);
+	m->result = (int64_t)p->done;
+	return OM_MARSHAL_DONE;
+}
+
 int om_transfer_next(struct om_marshal *m, int64_t result)
 {
 	struct om_marshal_private *p = m->priv;
@@ -387,6 +406,9 @@ int om_transfer_next(struct om_marshal *m, int64_t result)
 		return OM_MARSHAL_DONE;
 	}
 	p->done += (uint64_t)result;
+	if (p->cut && result > 0 && (uint64_t)result < p->piece && !p->shrunk &&
+	    p->arguments[p->transfer].kind != OM_ARGUMENT_MMSG)
+		return go_on_behind_cut(m);
 	if (p->shrunk || p->piece == 0 || (uint64_t)result < p->piece || p->done >= p->total) {
 		m->result = (int64_t)p->done;
 		return OM_MARSHAL_DONE;

@@ -190,7 +190,12 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 			take_signal(remote, frame->seq, 1);
 			break;
 		}
+		if (remote->quiesced && remote->why != OM_QUIESCE_HERE) {
+			remote->signal_missed = true;
+			break;
+		}
 		has_signal = take_signal(remote, frame->seq, signal.signo);
+		remote->handing += has_signal;
 		if (state->phase == OM_PHASE_SENT || state->phase == OM_PHASE_CANCELLED) {
 			notification = state->call.id;
 			tid = state->call.pid;
@@ -212,8 +217,14 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	pthread_mutex_unlock(&remote->lock);
 	if (hand_out)
 		om_remote_hand_out(remote);
-	if (has_signal && callbacks->remote_signal)
-		callbacks->remote_signal(callbacks->context, remote->key, tid, &signal, notification);
+	if (has_signal) {
+		if (callbacks->remote_signal)
+			callbacks->remote_signal(callbacks->context, remote->key, tid, &signal, notification);
+		pthread_mutex_lock(&remote->lock);
+		remote->handing--;
+		pthread_cond_broadcast(&remote->changed);
+		pthread_mutex_unlock(&remote->lock);
+	}
 	if (control && callbacks->remote_control)
 		callbacks->remote_control(callbacks->context, remote->key, control);
 	om_remote_put(remote);
@@ -341,7 +352,7 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
 	return 0;
 }
 
-static struct timespec deadline_of(uint32_t timeout_ms)
+struct timespec om_deadline(uint32_t timeout_ms)
 {
 	uint64_t at = om_now_ns() + (uint64_t)timeout_ms * 1000000u;
 	return (struct timespec){(time_t)(at / 1000000000u), (long)(at % 1000000000u)};
@@ -349,7 +360,7 @@ static struct timespec deadline_of(uint32_t timeout_ms)
 
 int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 {
-	struct timespec until = deadline_of(timeout_ms);
+	struct timespec until = om_deadline(timeout_ms);
 	bool want = false;
 	int result = 0;
 	pthread_mutex_lock(&remote->lock);

@@ -18,7 +18,8 @@
 
 enum om_phase {
 	OM_PHASE_NONE,
-	OM_PHASE_STRUCTURAL, /* C# conducts it */
+	OM_PHASE_STRUCTURAL, /* handed out: C# will conduct it */
+	OM_PHASE_CONDUCTED,  /* C# does: om_remote_conduct */
 	OM_PHASE_QUEUED,     /* another call is active */
 	OM_PHASE_SENT,       /* home has it, or gets it when the link is there */
 	OM_PHASE_CANCELLED,  /* home has not executed it; held for the signal that caused it */
@@ -42,6 +43,7 @@ struct om_remote_state {
 	uint64_t done; /* bytes, by the pieces before */
 	uint64_t sent_ns;
 	uint64_t rest_ns; /* of the call that is issued again; UINT64_MAX: none */
+	uint64_t rest_done; /* bytes of it that are done already */
 	int64_t rest_number;
 	uint64_t rest_any; /* said by om_remote_rest: the arguments are not known */
 	uint64_t rest_args[6];
@@ -73,10 +75,14 @@ struct om_remote {
 	bool wanting;    /* the link is wanted on our behalf */
 	bool fenced, gone;
 	bool quiesced;
+	enum om_quiesce why; /* while quiesced */
+	bool signal_missed;  /* while quiesced for a move: home has it still */
+	uint32_t handing;    /* callbacks with a signal that have not returned */
 	bool cancel_sent;
 	uint64_t connection; /* where home has said WELCOME; 0: HELLO is to be presented again */
 	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
 	struct om_usage usage_before; /* of the hosts before this one */
+	uint64_t user_told, system_told; /* of this one, ns */
 	struct om_marshal marshal;    /* of the body's call */
 	struct om_own_call own;
 	bool has_mask; /* of the call that was cut short while quiesced */
@@ -99,6 +105,7 @@ struct om_remote {
 struct om_remote *om_remote_get(struct om_engine *engine, uint64_t key);
 void om_remote_put(struct om_remote *remote);
 uint64_t om_now_ns(void);
+struct timespec om_deadline(uint32_t timeout_ms); /* on the clock of `changed` */
 
 /* Under remote->lock: */
 int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
@@ -111,6 +118,8 @@ void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t fla
 /* The part of a call of side `both` that is done here, when home has done its own: flags of the answer
  * (om_remote_both.c). */
 uint32_t om_remote_both(struct om_remote *remote);
+/* Of all hosts. */
+int om_remote_used(struct om_remote *remote, struct om_usage *usage);
 /* After the first WELCOME to a warden that found a call of the body in the state page: goes on with it. */
 void om_remote_take_over(struct om_remote *remote);
 void om_remote_hand_out(struct om_remote *remote); /* without the lock */

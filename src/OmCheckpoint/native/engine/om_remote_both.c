@@ -48,8 +48,23 @@ static uint64_t status_field(const char *status, const char *name)
 	return value;
 }
 
+/* As the kernel does it (cputime_adjust): neither steps back when the share changes. */
+static void share(struct om_remote *remote, uint64_t total, uint64_t in_system)
+{
+	if (in_system < remote->system_told)
+		in_system = remote->system_told;
+	uint64_t in_user = total > in_system ? total - in_system : 0;
+	if (in_user < remote->user_told) {
+		in_user = remote->user_told;
+		in_system = total > in_user ? total - in_user : 0;
+	}
+	remote->user_told = in_user;
+	if (in_system > remote->system_told)
+		remote->system_told = in_system;
+}
+
 /* The kernel counts processor time exactly, and how it is shared between user and system in ticks. */
-int om_remote_usage(om_remote *remote, struct om_usage *usage)
+int om_remote_used(struct om_remote *remote, struct om_usage *usage)
 {
 	unsigned long long minor = 0, major = 0, user = 0, system = 0;
 	clockid_t clock = ((clockid_t)~remote->pid << 3) | 2; /* CPUCLOCK_SCHED of the process */
@@ -66,8 +81,9 @@ int om_remote_usage(om_remote *remote, struct om_usage *usage)
 			  &system) != 4)
 		return -EIO;
 	uint64_t in_system = user + system ? (uint64_t)((unsigned __int128)total * system / (user + system)) : 0;
-	usage->user_ns += total - in_system;
-	usage->system_ns += in_system;
+	share(remote, total, in_system);
+	usage->user_ns += remote->user_told;
+	usage->system_ns += remote->system_told;
 	usage->minor_faults += minor;
 	usage->major_faults += major;
 	if (read_proc(remote->pid, "status", text, sizeof(text))) {
@@ -79,6 +95,14 @@ int om_remote_usage(om_remote *remote, struct om_usage *usage)
 		usage->involuntary_switches += status_field(text, "\nnonvoluntary_ctxt_switches:");
 	}
 	return 0;
+}
+
+int om_remote_usage(om_remote *remote, struct om_usage *usage)
+{
+	pthread_mutex_lock(&remote->lock);
+	int result = om_remote_used(remote, usage);
+	pthread_mutex_unlock(&remote->lock);
+	return result;
 }
 
 void om_remote_usage_before(om_remote *remote, const struct om_usage *usage)
@@ -123,7 +147,7 @@ static void sum(struct om_remote *remote)
 		       : m->number == SYS_times   ? sizeof(value.tms)
 						  : sizeof(value.timespec);
 
-	if (m->args[argument] == 0 || om_remote_usage(remote, &usage) ||
+	if (m->args[argument] == 0 || om_remote_used(remote, &usage) ||
 	    om_body_read(&body, m->args[argument], &value, bytes) != (ssize_t)bytes)
 		return;
 	if (m->number == SYS_getrusage) {

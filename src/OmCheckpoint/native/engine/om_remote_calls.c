@@ -41,7 +41,7 @@ void om_remote_post(struct om_remote *remote, bool own)
 		state->phase = OM_PHASE_SENT;
 	}
 	send_call(remote);
-	if (!own && remote->quiesced) /* a next piece */
+	if (!own && remote->quiesced && om_marshal_waits(&remote->marshal)) /* a next piece */
 		send_cancel(remote);
 }
 
@@ -79,12 +79,12 @@ static void finish(struct om_remote *remote, bool own, int64_t result)
 /* A handler of the body may run for a signal that was handed out. */
 static bool handler_will_run(struct om_remote *remote)
 {
-	uint64_t blocked, caught;
-	if (!remote->signals_mask || om_signal_sets(remote->pid, &blocked, &caught))
+	struct om_signal_sets sets;
+	if (!remote->signals_mask || om_signal_sets(remote->pid, &sets))
 		return false;
 	if (remote->marshal.has_mask)
-		blocked = remote->marshal.mask;
-	return remote->signals_mask & caught & ~blocked;
+		sets.blocked = remote->marshal.mask;
+	return remote->signals_mask & sets.caught & ~sets.blocked;
 }
 
 void om_remote_end_cancelled(struct om_remote *remote)
@@ -93,16 +93,18 @@ void om_remote_end_cancelled(struct om_remote *remote)
 	uint64_t elapsed = om_now_ns() - state->sent_ns, rest;
 	bool timed = om_marshal_remaining(&remote->marshal, elapsed, &rest);
 	bool handler = handler_will_run(remote);
+	uint64_t done = handler || remote->why == OM_QUIESCE_RETURN ? 0 : om_marshal_done(&remote->marshal);
 	int step = om_marshal_interrupted(&remote->marshal, elapsed);
-	int64_t result = step < 0 ? -EINTR : remote->marshal.result;
+	int64_t result = step < 0 ? -EINTR : done ? -513 : remote->marshal.result;
 	/* The calls that say EINTR whatever SA_RESTART says do so for a mere stop too (KERNEL.md 3), which would be
 	 * ours: 514 is EINTR if a handler runs, and the call again if none does. */
 	if (result == -EINTR)
 		result = -514;
 	remote->has_mask = remote->marshal.has_mask && result <= -512;
 	remote->mask = remote->marshal.mask;
-	if (!handler && timed && result <= -512) {
-		state->rest_ns = rest;
+	if (!handler && (timed || done) && result <= -512) {
+		state->rest_ns = timed ? rest : UINT64_MAX;
+		state->rest_done = done;
 		state->rest_number = state->call.data.nr;
 		state->rest_any = 0;
 		memcpy(state->rest_args, state->call.data.args, sizeof(state->rest_args));
@@ -168,8 +170,8 @@ void om_remote_take_over(struct om_remote *remote)
 		return;
 	if (!om_remote_still_waits(remote)) { /* killed, or answered just before the note */
 		state->call.id = 0;
-	} else if (phase == OM_PHASE_STRUCTURAL) {
-		state->phase = phase;
+	} else if (phase == OM_PHASE_STRUCTURAL || phase == OM_PHASE_CONDUCTED) {
+		state->phase = OM_PHASE_STRUCTURAL;
 		remote->hand_out_again = true;
 	} else if (phase == OM_PHASE_SENT && state->pieces) {
 		/* What home did of this piece is not known here any more. */
@@ -188,25 +190,39 @@ void om_remote_take_over(struct om_remote *remote)
 	}
 }
 
-int om_remote_quiesce(om_remote *remote)
+/* What home has kept of signals meanwhile it sends after the next WELCOME. */
+static void go_on(struct om_remote *remote)
+{
+	remote->quiesced = false;
+	if (remote->signal_missed)
+		om_remote_hello(remote, 0);
+	remote->signal_missed = false;
+}
+
+int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_ms)
 {
 	struct om_remote_state *state = remote->state;
-	int result = 0;
+	struct timespec until = om_deadline(timeout_ms);
+	int result, waited = 0;
 	pthread_mutex_lock(&remote->lock);
 	remote->quiesced = true;
-	if (state->phase == OM_PHASE_QUEUED)
+	remote->why = why;
+	result = state->phase != OM_PHASE_NONE;
+	if (state->phase == OM_PHASE_QUEUED || state->phase == OM_PHASE_STRUCTURAL)
 		om_remote_answer_body(remote, -513, 0);
 	else if (state->phase == OM_PHASE_CANCELLED)
 		om_remote_end_cancelled(remote);
 	else if (remote->finished)
 		finish(remote, false, remote->marshal.result);
-	else if (state->phase == OM_PHASE_SENT)
+	else if (state->phase == OM_PHASE_SENT && (!state->pieces || om_marshal_waits(&remote->marshal)))
 		send_cancel(remote);
-	while (state->phase == OM_PHASE_SENT && remote->connection && !remote->closed && !remote->gone)
+	while (state->phase == OM_PHASE_SENT && remote->connection && !remote->closed && !remote->gone && !waited)
+		waited = pthread_cond_timedwait(&remote->changed, &remote->lock, &until);
+	while (remote->handing)
 		pthread_cond_wait(&remote->changed, &remote->lock);
 	if (state->phase == OM_PHASE_SENT) {
-		remote->quiesced = false;
-		result = remote->gone ? -ESRCH : -ENOTCONN;
+		go_on(remote);
+		result = remote->gone ? -ESRCH : waited ? -ETIMEDOUT : -ENOTCONN;
 	} else {
 		remote->signals_taken = remote->signals_handed;
 		remote->signals_since = 0;
@@ -218,7 +234,7 @@ int om_remote_quiesce(om_remote *remote)
 int om_remote_resume(om_remote *remote)
 {
 	pthread_mutex_lock(&remote->lock);
-	remote->quiesced = false;
+	go_on(remote);
 	remote->has_mask = false;
 	remote->signals_mask = remote->signals_since;
 	pthread_mutex_unlock(&remote->lock);
@@ -235,22 +251,24 @@ int om_remote_mask(om_remote *remote, uint64_t *mask)
 	return there;
 }
 
-int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns)
+int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns, uint64_t *done)
 {
 	pthread_mutex_lock(&remote->lock);
-	bool there = remote->state->rest_ns != UINT64_MAX;
+	bool there = remote->state->rest_ns != UINT64_MAX || remote->state->rest_done;
 	if (there) {
 		*number = (int32_t)remote->state->rest_number;
 		*left_ns = remote->state->rest_ns;
+		*done = remote->state->rest_done;
 	}
 	pthread_mutex_unlock(&remote->lock);
 	return there;
 }
 
-void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns)
+void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns, uint64_t done)
 {
 	pthread_mutex_lock(&remote->lock);
 	remote->state->rest_ns = left_ns;
+	remote->state->rest_done = done;
 	remote->state->rest_number = number;
 	remote->state->rest_any = 1;
 	pthread_mutex_unlock(&remote->lock);

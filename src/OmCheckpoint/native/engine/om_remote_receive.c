@@ -39,7 +39,7 @@ int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, ui
 {
 	int result = 0;
 	pthread_mutex_lock(&remote->lock);
-	if (remote->state->call.id != notification || remote->state->phase != OM_PHASE_STRUCTURAL)
+	if (remote->state->call.id != notification || remote->state->phase != OM_PHASE_CONDUCTED)
 		result = -ENOENT;
 	else
 		om_remote_answer_body(remote, value, flags);
@@ -47,25 +47,60 @@ int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, ui
 	return result;
 }
 
+int om_remote_conduct(om_remote *remote, uint64_t notification)
+{
+	int result = 0;
+	pthread_mutex_lock(&remote->lock);
+	if (remote->state->call.id != notification || remote->state->phase != OM_PHASE_STRUCTURAL)
+		result = -ENOENT;
+	else
+		remote->state->phase = OM_PHASE_CONDUCTED;
+	pthread_mutex_unlock(&remote->lock);
+	return result;
+}
+
+void om_remote_postpone(om_remote *remote, uint64_t notification)
+{
+	pthread_mutex_lock(&remote->lock);
+	if (remote->state->call.id == notification && remote->state->phase == OM_PHASE_CONDUCTED)
+		remote->state->phase = OM_PHASE_STRUCTURAL;
+	pthread_mutex_unlock(&remote->lock);
+}
+
 bool om_remote_still_waits(struct om_remote *remote)
 {
 	return ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &remote->state->call.id) == 0;
 }
 
-/* The rest of a call that was cut short without a handler having run: what is left of its time, not all of it. */
+/* The rest of a call that was cut short without a handler having run: what is left of its time and of its data. */
 static int apply_rest(struct om_remote *remote, int step)
 {
 	struct om_remote_state *state = remote->state;
-	uint64_t rest = state->rest_ns, whole;
-	state->rest_ns = UINT64_MAX;
-	if (rest == UINT64_MAX || step != OM_MARSHAL_SEND || state->rest_number != state->call.data.nr)
+	uint64_t rest = state->rest_ns, done = state->rest_done, whole;
+	/* Data that has been moved must not be moved twice: remembered until the call comes again, whatever a handler does
+	 * in between. */
+	if (!done)
+		state->rest_ns = UINT64_MAX;
+	if ((rest == UINT64_MAX && !done) || step != OM_MARSHAL_SEND || state->rest_number != state->call.data.nr)
 		return step;
 	if (!state->rest_any && (state->rest_pointer != state->call.data.instruction_pointer ||
 				 memcmp(state->rest_args, state->call.data.args, sizeof(state->rest_args))))
 		return step;
+	state->rest_ns = UINT64_MAX;
+	state->rest_done = 0;
+	if (done)
+		return om_marshal_behind(&remote->marshal, done);
 	if (!om_marshal_remaining(&remote->marshal, 0, &whole) || whole <= rest)
 		return step;
 	return om_marshal_again(&remote->marshal, whole - rest);
+}
+
+/* ppoll and its kin: a signal that the body had blocked so far is let through. A new one would be handed out. */
+static bool lets_pending_through(struct om_remote *remote)
+{
+	struct om_signal_sets sets;
+	return remote->marshal.has_mask && !om_signal_sets(remote->pid, &sets) &&
+	       sets.pending & ~remote->marshal.mask & ~sets.ignored;
 }
 
 static void forward(struct om_remote *remote, const uint64_t args[6])
@@ -75,21 +110,32 @@ static void forward(struct om_remote *remote, const uint64_t args[6])
 	int step = om_marshal_begin(&remote->marshal, state->call.data.nr, args);
 	if (!om_remote_still_waits(remote))
 		step = -ESRCH;
+	bool unmasked = lets_pending_through(remote);
 	pthread_mutex_lock(&remote->lock);
-	step = apply_rest(remote, step);
-	state->pieces = 0;
-	state->done = 0;
+	if (!remote->quiesced)
+		step = apply_rest(remote, step);
+	state->done = om_marshal_done(&remote->marshal);
+	state->pieces = state->done > 0;
 	if (step < 0)
 		om_remote_answer_body(remote, step == -ESRCH ? -EINTR : step, 0);
-	else if (step == OM_MARSHAL_DONE)
-		om_remote_answer_body(remote, remote->marshal.result, 0);
 	else if (remote->quiesced) /* since we looked last; home knows nothing of it */
 		om_remote_answer_body(remote, -513, 0);
+	else if (step == OM_MARSHAL_DONE)
+		om_remote_answer_body(remote, remote->marshal.result, 0);
 	else if (remote->active)
 		state->phase = OM_PHASE_QUEUED;
 	else
 		om_remote_post(remote, false);
+	bool let_through = (state->phase == OM_PHASE_SENT || state->phase == OM_PHASE_QUEUED) && unmasked;
 	pthread_mutex_unlock(&remote->lock);
+	if (let_through && remote->engine->callbacks.remote_unmasked)
+		remote->engine->callbacks.remote_unmasked(remote->engine->callbacks.context, remote->key);
+}
+
+static void refuse(struct om_remote *remote, uint64_t notification)
+{
+	if (!om_remote_conduct(remote, notification))
+		om_remote_answer(remote, notification, -ENOSYS, 0);
 }
 
 void om_remote_hand_out(struct om_remote *remote)
@@ -106,7 +152,7 @@ void om_remote_hand_out(struct om_remote *remote)
 	if (callbacks->remote_structural)
 		callbacks->remote_structural(callbacks->context, remote->key, &call);
 	else
-		om_remote_answer(remote, call.notification, -ENOSYS, 0);
+		refuse(remote, call.notification);
 }
 
 static void count(struct om_remote *remote, int32_t number, bool refused)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which signals a process blocks and which it has handlers for, from /proc/PID/status (KERNEL.md: PTRACE_GETSIGMASK
+ * Which signals a process blocks, ignores, has handlers for and has waiting, from /proc/PID/status (KERNEL.md: PTRACE_GETSIGMASK
  * wants a tracer, and none is attached). Bit n-1 is signal n.
  */
 #include <errno.h>
@@ -20,8 +20,9 @@ static bool field(const char *text, const char *name, uint64_t *set)
 	return true;
 }
 
-int om_signal_sets(int32_t pid, uint64_t *blocked, uint64_t *caught)
+int om_signal_sets(int32_t pid, struct om_signal_sets *sets)
 {
+	uint64_t of_thread, of_process;
 	char path[32], text[4096];
 	snprintf(path, sizeof(path), "/proc/%d/status", pid);
 	int fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -32,5 +33,10 @@ int om_signal_sets(int32_t pid, uint64_t *blocked, uint64_t *caught)
 	if (n <= 0)
 		return -ESRCH;
 	text[n] = 0;
-	return field(text, "\nSigBlk:", blocked) && field(text, "\nSigCgt:", caught) ? 0 : -EPROTO;
+	if (!field(text, "\nSigPnd:", &of_thread) || !field(text, "\nShdPnd:", &of_process) ||
+	    !field(text, "\nSigBlk:", &sets->blocked) || !field(text, "\nSigIgn:", &sets->ignored) ||
+	    !field(text, "\nSigCgt:", &sets->caught))
+		return -EPROTO;
+	sets->pending = of_thread | of_process;
+	return 0;
 }
