@@ -80,8 +80,6 @@ public static class GrpcHosting
 
     private static void Sockets(SocketTransportOptions transport, GrpcServerOptions options)
     {
-        // Handlers here wait for nothing while they hold a thread: what a socket brings is worked on where it arrives, not handed on twice.
-        transport.UnsafePreferInlineScheduling = true;
         transport.CreateBoundListenSocket = endPoint =>
         {
             if (endPoint is not UnixDomainSocketEndPoint || options.UnixSocketPath is not { } path)
