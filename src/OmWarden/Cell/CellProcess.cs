@@ -66,6 +66,8 @@ internal sealed class CellProcess
                 throw new CellException("the blank child has ended", 0);
             Await(control, CellOperation.Spawned, out _);
             Sockets.SetReceiveTimeout(control, TimeSpan.Zero);
+            // It has inherited the warden's, which is among the last to go. When this node is out of memory a guest goes first.
+            File.WriteAllText($"/proc/{bodyPid}/oom_score_adj", "1000");
             return new(control, initPidfd, initPid, bodyPid, bodyPidfd, cgroup, options.Clock);
         }
         catch

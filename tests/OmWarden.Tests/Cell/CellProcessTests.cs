@@ -46,6 +46,7 @@ public sealed class CellProcessTests
             foreach (string space in (string[])["user", "pid", "mnt", "net", "ipc", "uts", "time", "cgroup"])
                 Assert.NotEqual(File.ResolveLinkTarget($"/proc/self/ns/{space}", false)!.Name,
                     File.ResolveLinkTarget($"/proc/{cell.BodyPid}/ns/{space}", false)!.Name);
+            Assert.Equal("1000\n", File.ReadAllText($"/proc/{cell.BodyPid}/oom_score_adj"));
             Assert.Contains("100000", File.ReadAllText($"/proc/{cell.BodyPid}/timens_offsets"));
             Assert.Equal(1ul << 40 | 1ul << 7 | 1ul << 6, Convert.ToUInt64(Status(cell.InitPid)["CapEff"], 16));
         }
