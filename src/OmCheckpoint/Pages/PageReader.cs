@@ -17,6 +17,11 @@ public static class PageReader
 
     private static int ReadUnreadable(int pid, RemoteAddress address, Span<byte> destination)
     {
+        if (address.Value > long.MaxValue)
+        {
+            return Errno.EFAULT; // the kernel's half, where no file offset reaches
+        }
+
         int error = Kernel.OpenRead($"/proc/{pid}/mem", out SafeFileHandle? memory);
         if (error != 0)
         {
