@@ -16,7 +16,7 @@ internal static class MapFile
     private const ulong PROT_WRITE = 2, PROT_READ = 1;
     private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000,
         MAP_FIXED_NOREPLACE = 0x100000;
-    private const int ENOMEM = 12, S_IFMT = 0xf000, S_IFREG = 0x8000;
+    private const int EBADF = 9, ENOMEM = 12, EINVAL = 22, S_IFMT = 0xf000, S_IFREG = 0x8000;
     private const ulong PageBytes = 4096;
     private const int PieceBytes = 256 << 10;
     private const ulong NoFd = ulong.MaxValue;
@@ -29,8 +29,13 @@ internal static class MapFile
         long known = guest.Remote.CallWith(SYS_fstat, [fd, 0], 1, stat);
         bool regular = known == 0 && (BinaryPrimitives.ReadUInt32LittleEndian(stat[24..]) & S_IFMT) == S_IFREG;
         bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
-        // What a device, or writing to a shared file, means cannot be copied: the body goes to where the file is. Nonsense (a bad fd, an
-        // unaligned offset) goes on to the deputy's mmap, which says what is wrong with it.
+        if (known == -EBADF)
+        {
+            guest.Remote.Answer(call.Notification, offset % PageBytes != 0 ? -EINVAL : -EBADF);
+            return;
+        }
+        // What a device, or writing to a shared file, means cannot be copied: the body goes to where the file is. An unaligned
+        // offset goes on to the deputy's mmap, which says what is wrong with it.
         if (known == 0 && (!regular || shared && (protection & PROT_WRITE) != 0))
         {
             guest.GoHome(call, regular ? "mmap of a shared writable file" : "mmap of a device");
