@@ -60,7 +60,9 @@ public static class GrpcHosting
             kestrel.Listen(endPoint, listen =>
             {
                 listen.Protocols = HttpProtocols.Http2;
+                listen.Use(next => connection => tls.OutsideAsync(connection, next));
                 listen.UseHttps(new TlsHandshakeCallbackOptions { OnConnection = tls.OnConnection });
+                listen.Use(next => connection => tls.InsideAsync(connection, next));
             });
         }
 

@@ -2,6 +2,8 @@ using System.Net;
 using System.Net.Security;
 using System.Security.Authentication;
 using System.Security.Cryptography.X509Certificates;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Http.Features;
 using Microsoft.AspNetCore.Server.Kestrel.Https;
 using Microsoft.Extensions.Logging;
 
@@ -13,12 +15,38 @@ namespace OpenMosix.Grpc.Server;
 /// </summary>
 internal sealed partial class TlsConnections(GrpcServerOptions options, ILogger<TlsConnections> logger)
 {
+    // In a connection's Items: it has been let in, or named in the log.
+    private static readonly object Known = new();
+
+    /// <summary>Around the handshake: Kestrel says nothing of those who fail it.</summary>
+    public async Task OutsideAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        await next(connection).ConfigureAwait(false);
+        if (!connection.Items.ContainsKey(Known))
+        {
+            NoHandshake(connection.RemoteEndPoint);
+        }
+    }
+
+    /// <summary>Behind the handshake.</summary>
+    public Task InsideAsync(ConnectionContext connection, ConnectionDelegate next)
+    {
+        connection.Items[Known] = true;
+        if (connection.Features.Get<ITlsConnectionFeature>()?.ClientCertificate is null)
+        {
+            NoCertificate(connection.RemoteEndPoint);
+        }
+
+        return next(connection);
+    }
+
     public ValueTask<SslServerAuthenticationOptions> OnConnection(TlsHandshakeCallbackContext context)
     {
         var remote = context.Connection.RemoteEndPoint;
         var identity = options.Identity();
         if (identity is null)
         {
+            context.Connection.Items[Known] = true;
             NoIdentity(remote);
             throw new AuthenticationException("This node is in no cluster yet.");
         }
@@ -30,11 +58,11 @@ internal sealed partial class TlsConnections(GrpcServerOptions options, ILogger<
             ApplicationProtocols = [SslApplicationProtocol.Http2],
             ClientCertificateRequired = true, // asks; the callback decides
             CertificateRevocationCheckMode = X509RevocationMode.NoCheck,
-            RemoteCertificateValidationCallback = (_, certificate, _, _) => Accept(certificate, identity, remote),
+            RemoteCertificateValidationCallback = (_, certificate, _, _) => Accept(certificate, identity, context.Connection),
         });
     }
 
-    private bool Accept(X509Certificate? shown, TlsIdentity identity, EndPoint? remote)
+    private bool Accept(X509Certificate? shown, TlsIdentity identity, BaseConnectionContext connection)
     {
         if (shown is null)
         {
@@ -47,7 +75,8 @@ internal sealed partial class TlsConnections(GrpcServerOptions options, ILogger<
             return true;
         }
 
-        Refused(remote, reason);
+        connection.Items[Known] = true;
+        Refused(connection.RemoteEndPoint, reason);
         return false;
     }
 
@@ -56,4 +85,10 @@ internal sealed partial class TlsConnections(GrpcServerOptions options, ILogger<
 
     [LoggerMessage(2004, LogLevel.Information, "Refused {Remote}: this node is in no cluster yet")]
     private partial void NoIdentity(EndPoint? remote);
+
+    [LoggerMessage(2005, LogLevel.Warning, "Refused {Remote}: no handshake of TLS 1.3 came about")]
+    private partial void NoHandshake(EndPoint? remote);
+
+    [LoggerMessage(2006, LogLevel.Information, "{Remote} has no certificate of the cluster: it may ask to join, and nothing else")]
+    private partial void NoCertificate(EndPoint? remote);
 }
