@@ -9,6 +9,7 @@ using OpenMosix.Daemon.Control;
 using OpenMosix.Daemon.Hosting;
 using OpenMosix.Daemon.Jobs;
 using OpenMosix.Daemon.Warden;
+using OpenMosix.Grpc;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
 
@@ -16,7 +17,7 @@ namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class Mover(
     JobRegistry jobs, MoveNodes nodes, HomeDeputy deputy, Errands errands, FaultPoints faults, IWarden warden, IClusterView cluster,
-    IEventFeed feed, DaemonOptions options, TimeProvider time, ILogger<Mover> log) : IMover, IHostedService, IDisposable
+    IPeerChannels channels, IEventFeed feed, DaemonOptions options, TimeProvider time, ILogger<Mover> log) : IMover, IHostedService, IDisposable
 {
     private readonly KeyedGate<JobProcess> _gate = new();
     private readonly ConcurrentDictionary<JobProcess, Task> _active = new();
@@ -71,11 +72,26 @@ internal sealed partial class Mover(
         }
         else
         {
-            WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false);
-            if (answer is WardenAnswer.Replied { Reply.Status: { } status } && status.Processes.FirstOrDefault(held => held.Key == residence.Key) is { } held)
-                reply.RefusedCalls.Add(held.CallCounts.Where(call => call.Refused));
+            reply.RefusedCalls.Add(await RefusedCallsAsync(residence, cancellationToken).ConfigureAwait(false));
         }
         return reply;
+    }
+
+    /// <summary>Counted where they are refused, so the hosting node is asked. Empty when it does not answer.</summary>
+    private async Task<IEnumerable<CallCount>> RefusedCallsAsync(Residence residence, CancellationToken cancellationToken)
+    {
+        try
+        {
+            if (channels.For(residence.Node) is not { } channel)
+                return [];
+            HeldReply held = await channel.CallAsync(
+                MigrationCalls.Held, new HeldRequest(), new CallOptions(MoveDeadlines.Short), cancellationToken).ConfigureAwait(false);
+            return held.Processes.Where(one => one.Key == residence.Key).SelectMany(one => one.CallCounts).Where(call => call.Refused);
+        }
+        catch (RpcException)
+        {
+            return [];
+        }
     }
 
     public Task StartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
