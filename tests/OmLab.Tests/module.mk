@@ -14,3 +14,17 @@ $(OUT)/tests/steps: tests/OmLab.Tests/stub/steps.c
 	@$(CC) $(CFLAGS) -o $@ $<
 
 NATIVE_TESTS += $(OUT)/tests/steps $(STUB)/omwarden $(STUB)/openmosixd $(STUB)/omctl
+
+# hostile: harms whatever node it is moved to. witness: stands there and notices.
+HOSTILE := $(OUT)/tests/hostile
+
+$(HOSTILE)/hostile: $(wildcard tests/OmLab.Tests/hostile/hostile*.c) tests/OmLab.Tests/hostile/hostile.h $(NATIVE)/om_abi.h
+	@mkdir -p $(@D)
+	@# Bad pointers are given on purpose.
+	@$(CC) $(CFLAGS) -Wno-stringop-overflow -Wno-array-bounds -I$(NATIVE) -o $@ $(filter %.c,$^)
+
+$(HOSTILE)/witness: tests/OmLab.Tests/hostile/witness.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -o $@ $<
+
+NATIVE_TESTS += $(HOSTILE)/hostile $(HOSTILE)/witness

@@ -62,29 +62,12 @@ internal sealed partial class RunningProgram : IDisposable
     }
 
     /// <summary>Returns when it has written this text so many times, at whatever places of its output.</summary>
-    internal async Task WroteAsync(string text, int times = 1)
-    {
-        using var hang = new CancellationTokenSource(Patience);
-        while (true)
-        {
-            // Taken before looking: what arrives in between completes it.
-            var changed = Changed();
-            if (OutputSoFar().Split(text).Length > times)
-            {
-                return;
-            }
+    internal Task WroteAsync(string text, int times = 1) => WroteAsync($"'{text}'", output => output.Split(text).Length > times);
 
-            Assert.False(_reading.IsCompleted, $"{_command} ended without writing '{text}': {OutputSoFar()}");
-            try
-            {
-                await changed.WaitAsync(hang.Token);
-            }
-            catch (OperationCanceledException)
-            {
-                Assert.Fail($"{_command} did not write '{text}' but: {OutputSoFar()}");
-            }
-        }
-    }
+    /// <summary>Returns when it has written a line with all of these texts.</summary>
+    internal Task WroteLineAsync(params string[] texts) => WroteAsync(
+        $"a line with '{string.Join("' and '", texts)}'",
+        output => output.Split('\n').Any(line => texts.All(text => line.Contains(text, StringComparison.Ordinal))));
 
     internal async Task<Outcome> EndAsync()
     {
@@ -111,6 +94,30 @@ internal sealed partial class RunningProgram : IDisposable
         }
 
         _process.Dispose();
+    }
+
+    private async Task WroteAsync(string what, Func<string, bool> isThere)
+    {
+        using var hang = new CancellationTokenSource(Patience);
+        while (true)
+        {
+            // Taken before looking: what arrives in between completes it.
+            var changed = Changed();
+            if (isThere(OutputSoFar()))
+            {
+                return;
+            }
+
+            Assert.False(_reading.IsCompleted, $"{_command} ended without writing {what}: {OutputSoFar()}");
+            try
+            {
+                await changed.WaitAsync(hang.Token);
+            }
+            catch (OperationCanceledException)
+            {
+                Assert.Fail($"{_command} did not write {what} but: {OutputSoFar()}");
+            }
+        }
     }
 
     private Task Changed()
