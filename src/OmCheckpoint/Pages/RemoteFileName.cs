@@ -7,7 +7,7 @@ namespace OpenMosix.Checkpoint.Pages;
 /// The name of the memfd that stands for a file of home in a remote: what a later Snapshot there needs to tell which file it is.
 /// "om:DEVICE:INODE:SIZE:MTIME:END-OF-PATH", numbers in hex; /proc shows it as "/memfd:NAME (deleted)".
 /// </summary>
-internal static class RemoteFileName
+public static class RemoteFileName
 {
     private const string Mark = "om:";
     private const string Before = "/memfd:";

@@ -133,6 +133,18 @@ internal sealed unsafe class RemoteSide : IDisposable
         }
     }
 
+    /// <summary>Likewise, with a second one that is only read.</summary>
+    internal long CallWith(int number, ReadOnlySpan<ulong> args, int inputArgument, ReadOnlySpan<byte> input, int bufferArgument, Span<byte> buffer)
+    {
+        Span<ulong> six = stackalloc ulong[6];
+        args.CopyTo(six);
+        fixed (byte* bytes = input)
+        {
+            six[inputArgument] = (ulong)bytes;
+            return CallWith(number, six, bufferArgument, buffer);
+        }
+    }
+
     /// <summary>Asks home's warden. The reply, or null and errno.</summary>
     internal byte[]? Ask(uint kind, ReadOnlySpan<byte> request, out int errno)
     {

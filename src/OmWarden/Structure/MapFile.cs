@@ -1,10 +1,12 @@
 // mmap of a file: the deputy maps it in the skeleton, which decides all errors; the body gets a memfd with the same content at the same
 // address (decision 0004). The content comes through the deputy's pread64 into a shared staging mapping, so that the cell is charged.
 using System.Buffers.Binary;
+using System.Text;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Held;
 
@@ -12,13 +14,16 @@ namespace OpenMosix.Warden.Structure;
 
 internal static class MapFile
 {
-    private const int SYS_close = 3, SYS_fstat = 5, SYS_mmap = 9, SYS_munmap = 11, SYS_pread64 = 17, SYS_ftruncate = 77, SYS_memfd_create = 319;
+    private const int SYS_close = 3, SYS_fstat = 5, SYS_mmap = 9, SYS_munmap = 11, SYS_pread64 = 17, SYS_ftruncate = 77, SYS_readlink = 89,
+        SYS_memfd_create = 319;
     private const ulong PROT_WRITE = 2, PROT_READ = 1;
     private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000,
         MAP_FIXED_NOREPLACE = 0x100000;
     private const int EBADF = 9, ENOMEM = 12, EINVAL = 22, S_IFMT = 0xf000, S_IFREG = 0x8000;
     private const ulong PageBytes = 4096;
     private const int PieceBytes = 256 << 10;
+    private const int PathBytes = 4096;
+    private const long NsPerSecond = 1_000_000_000;
     private const ulong NoFd = ulong.MaxValue;
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
@@ -45,8 +50,7 @@ internal static class MapFile
         if (!stopped.Ok)
             return; // it has ended; its cell reports that
         using FrozenProcess body = stopped.Value;
-        long result = Map(guest, body, wanted, length, call.Args[1], protection, flags, fd, offset,
-            BinaryPrimitives.ReadUInt64LittleEndian(stat[48..]));
+        long result = Map(guest, body, wanted, length, call.Args[1], protection, flags, fd, offset, Identify(guest, fd, stat));
         if (body.ReadRegisters() is { Ok: true } read)
         {
             Registers registers = read.Value;
@@ -58,8 +62,23 @@ internal static class MapFile
         body.Thaw();
     }
 
+    // As a later Snapshot here has to speak of it, so that home and the next host know which file it is (decision 0004).
+    private static MappedFile Identify(GuestProcess guest, ulong fd, ReadOnlySpan<byte> stat)
+    {
+        Span<byte> path = stackalloc byte[PathBytes];
+        long length = guest.Remote.CallWith(SYS_readlink, [0, 0, PathBytes], 0, Encoding.ASCII.GetBytes($"/proc/self/fd/{(int)fd}\0"), 1, path);
+        return new()
+        {
+            Device = BinaryPrimitives.ReadUInt64LittleEndian(stat),
+            Inode = BinaryPrimitives.ReadUInt64LittleEndian(stat[8..]),
+            SizeBytes = BinaryPrimitives.ReadUInt64LittleEndian(stat[48..]),
+            ModifiedNs = BinaryPrimitives.ReadInt64LittleEndian(stat[88..]) * NsPerSecond + BinaryPrimitives.ReadInt64LittleEndian(stat[96..]),
+            Path = length > 0 ? Encoding.UTF8.GetString(path[..(int)length]) : "",
+        };
+    }
+
     private static long Map(GuestProcess guest, FrozenProcess body, ulong wanted, ulong length, ulong exactLength, ulong protection, ulong flags, ulong fd,
-        ulong offset, ulong fileBytes)
+        ulong offset, MappedFile file)
     {
         // The body's own kernel chooses the address, by the same rules and among what is free there.
         bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
@@ -69,31 +88,31 @@ internal static class MapFile
         if (address < 0)
             return address;
         long home = guest.Remote.Call(SYS_mmap, [(ulong)address, exactLength, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, fd, offset]);
-        long result = home < 0 ? home : Fill(guest, body, (ulong)address, length, protection, flags, fd, offset, fileBytes);
+        long result = home < 0 ? home : Fill(guest, body, (ulong)address, length, protection, flags, fd, offset, file);
         if (result < 0 && !replaces)
             One(body, SYS_munmap, (ulong)address, length);
         return result;
     }
 
     private static long Fill(GuestProcess guest, FrozenProcess body, ulong address, ulong length, ulong protection, ulong flags, ulong fd, ulong offset,
-        ulong fileBytes)
+        MappedFile file)
     {
-        ulong shown = fileBytes > offset ? Math.Min(length, fileBytes - offset) : 0;
+        ulong shown = file.SizeBytes > offset ? Math.Min(length, file.SizeBytes - offset) : 0;
         if (body.NewBatch() is not { Ok: true } room)
             return -ENOMEM;
         Batch batch = room.Value;
-        ulong name = batch.Data("om-file\0"u8);
+        ulong name = batch.Data(Encoding.UTF8.GetBytes(RemoteFileName.Encode(file) + '\0'));
         int made = batch.Add(SYS_memfd_create, name, 1);
         if (body.Execute(batch) is not { Ok: true } created || created.Value[made] < 0)
             return -ENOMEM;
         ulong memfd = (ulong)created.Value[made];
         try
         {
-            if (One(body, SYS_ftruncate, memfd, shown) < 0)
+            if (One(body, SYS_ftruncate, memfd, file.SizeBytes) < 0)
                 return -ENOMEM;
             if (shown > 0 && Copy(guest, body, memfd, shown, fd, offset) is < 0 and var failed)
                 return failed;
-            long mapped = One(body, SYS_mmap, address, length, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, memfd, 0);
+            long mapped = One(body, SYS_mmap, address, length, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, memfd, offset);
             return mapped;
         }
         finally
@@ -104,7 +123,7 @@ internal static class MapFile
 
     private static long Copy(GuestProcess guest, FrozenProcess body, ulong memfd, ulong shown, ulong fd, ulong offset)
     {
-        long staging = One(body, SYS_mmap, 0, shown, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0);
+        long staging = One(body, SYS_mmap, 0, shown, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, offset);
         if (staging < 0)
             return staging;
         try
