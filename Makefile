@@ -25,7 +25,7 @@ include $(wildcard src/*/module.mk) $(wildcard $(NATIVE)/*/module.mk) $(wildcard
 APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab
 
 
-.PHONY: build native managed links test-programs test test-moves lint format demo clean help setup
+.PHONY: build native managed links test-programs test lint format demo clean help setup
 build: native managed links ## build everything into out/bin
 
 setup: ## install what is missing (compiler, iproute2, libraries), or name it
@@ -44,9 +44,6 @@ test-programs: build $(NATIVE_TESTS) ## build what tests need, and run none
 
 test: test-programs ## run every test; the last line is `N passed, N failed`
 	@tests/run
-
-test-moves: test-programs ## the long scenarios: programs moved to and fro, nodes and daemons that die, terminals
-	@tests/run --moves
 
 demo: build ## three PCs, one short of memory: a program leaves home, works, and comes back
 	@tests/Lab/demo
