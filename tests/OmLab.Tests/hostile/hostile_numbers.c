@@ -22,7 +22,7 @@
 #define SETS  6
 #define PID   70 /* somebody's, on every node; in no namespace of ours */
 #define OTHER (SCRATCH + SCRATCH_BYTES / 2)
-#define PATH  "/run/witness/secret"
+#define PATH  "/etc/passwd" /* is there at home; a cell has no file at all */
 #define L(p)  ((long)(p))
 
 static const long sets[SETS][6] = {
