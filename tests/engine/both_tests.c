@@ -46,7 +46,7 @@ static bool summed(const char *dir)
 	struct world *w = world_prepare(dir, summed_body);
 	struct om_usage now;
 
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	om_remote_usage_before(w->remote, &before);
 	world_start(w);
 	CHECK(om_remote_usage(w->remote, &now) == 0 && now.user_ns >= before.user_ns && now.minor_faults > 0);

@@ -195,7 +195,7 @@ static bool cost(const char *dir)
 	struct world *w = world_prepare(dir, cost_body);
 	/* Without the relay in between. */
 	om_engine_peer(w->pc2, "pc1", "127.0.0.1", (uint16_t)om_engine_port(w->pc1));
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	world_start(w);
 	world_wait_body(w);
 	printf("getppid forwarded over the link: median %.1f us (10%%: %.1f, 90%%: %.1f)\n",

@@ -107,7 +107,7 @@ static bool wrong_member_gets_fenced(const char *dir)
 	struct world *w = world_prepare(dir, quick_body);
 	struct member m;
 	uint8_t payload[64];
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	member_open(&m, w, "pc3");
 	CHECK(member_send(&m, frame_of(OM_FRAME_HELLO, KEY, 1, 0, 0), NULL, 0));
 	CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_FENCED);
@@ -185,7 +185,7 @@ static bool nonsense_from_the_bodys_node(const char *dir)
 	bool good = true;
 	struct world *w = world_prepare(dir, quick_body);
 	static uint8_t request[8192], reply[1 << 21];
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	srandom(4711);
 	uint32_t seq = 0, answers = 0;
 	for (int round = 0; round < 12; round++) {
@@ -219,7 +219,7 @@ static bool nonsense_from_the_bodys_node(const char *dir)
 		member_close(&m);
 	}
 	CHECK(answers == 12 * 60);
-	CHECK(om_home_expect(w->home, "pc2", 2, false) == 0);
+	CHECK(om_home_expect(w->home, "pc2", 2, false, 0) == 0);
 	CHECK(om_remote_epoch(w->remote, 2) == 0);
 	world_start(w);
 	return world_close(w) && good;

@@ -89,7 +89,7 @@ static bool home_opened_again(const char *dir)
 		om_engine_close(w->pc1);
 		world_engine(w, "pc1");
 		world_home(w);
-		om_home_expect(w->home, "pc2", 1, false);
+		om_home_expect(w->home, "pc2", 1, false, 0);
 	}
 	bool good = world_close(w);
 	return good && records_in_order();
@@ -136,7 +136,7 @@ static bool waiting_call_survives(const char *dir)
 	world_engine(w, "pc2");
 	world_remote(w);
 	world_home(w);
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	CHECK(om_remote_start(w->remote, 10000) == 0);
 	good &= world_close(w);
 	close(pipe_fds[0]);
@@ -156,22 +156,47 @@ static bool old_epoch_is_fenced(const char *dir)
 {
 	bool good = true;
 	struct world *w = world_prepare(dir, epoch_body);
-	CHECK(om_home_expect(w->home, "pc2", 2, false) == 0);
+	CHECK(om_home_expect(w->home, "pc2", 2, false, 0) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == -ESTALE);
 	while (!w->control[OM_CONTROL_FENCED])
 		sched_yield();
 	CHECK(w->claimed == 0 && w->control[OM_CONTROL_FENCED] == 1);
-	CHECK(om_home_expect(w->home, "pc2", 1, false) == -ESTALE);
-	CHECK(om_home_expect(w->home, "elsewhere", 3, true) == 0); /* not claimed: may be taken back */
+	CHECK(om_home_expect(w->home, "pc2", 1, false, 0) == -ESTALE);
+	CHECK(om_home_expect(w->home, "elsewhere", 3, true, 0) == 0); /* not claimed: may be taken back */
 	CHECK(om_remote_epoch(w->remote, 3) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == -ESTALE); /* the right epoch from the wrong node */
 	CHECK(w->claimed == 0);
-	CHECK(om_home_expect(w->home, "pc2", 4, true) == 0);
+	CHECK(om_home_expect(w->home, "pc2", 4, true, 0) == 0);
 	CHECK(om_remote_epoch(w->remote, 4) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == 0);
 	while (w->claimed != 4) /* told right after the body has been */
 		sched_yield();
-	CHECK(om_home_expect(w->home, "pc1", 5, true) == 1); /* claimed: too late */
+	CHECK(om_home_expect(w->home, "pc1", 5, true, 0) == 1); /* claimed: too late */
+	set_stage(w->shared, 2);
+	return world_close(w) && good;
+}
+
+/* Frozen for a move, and let go on by a warden that lost its daemon: the move is not committed any more. One that was
+ * expected already may still be taken back, so the body hears nothing until it is decided. */
+static bool body_let_go_is_noticed(const char *dir)
+{
+	bool good = true;
+	struct world *w = world_prepare(dir, epoch_body);
+	CHECK(om_home_expect(w->home, "pc2", 1, false, 0) == 0);
+	CHECK(om_remote_start(w->remote, 10000) == 0);
+	uint32_t presented = om_home_presented(w->home);
+	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) == 0);
+	CHECK(om_remote_epoch(w->remote, 1) == 0);
+	CHECK(om_remote_start(w->remote, 10000) == 0);
+	CHECK(om_home_expect(w->home, "elsewhere", 2, false, presented) == -EBUSY);
+	CHECK(om_home_expect(w->home, "elsewhere", 2, false, om_home_presented(w->home)) == 0);
+	CHECK(om_remote_epoch(w->remote, 1) == 0);
+	CHECK(om_remote_start(w->remote, 200) == -ETIMEDOUT);
+	CHECK(!w->control[OM_CONTROL_FENCED]);
+	CHECK(om_home_expect(w->home, "pc2", 3, true, 0) == 0);
+	CHECK(om_remote_epoch(w->remote, 3) == 0);
+	CHECK(om_remote_start(w->remote, 10000) == 0);
+	CHECK(om_remote_resume(w->remote) == 0);
 	set_stage(w->shared, 2);
 	return world_close(w) && good;
 }
@@ -185,7 +210,7 @@ static bool early_hello_waits(const char *dir)
 	CHECK(om_remote_start(w->remote, 50) == -ETIMEDOUT);
 	world_home(w);
 	CHECK(om_remote_start(w->remote, 50) == -ETIMEDOUT);
-	CHECK(om_home_expect(w->home, "pc2", 1, false) == 0);
+	CHECK(om_home_expect(w->home, "pc2", 1, false, 0) == 0);
 	world_start(w);
 	CHECK(w->claimed == 1);
 	return world_close(w) && good;
@@ -274,7 +299,7 @@ static bool strangers_get_nothing(const char *dir)
 	world_wait_log(w, "refused: TLS: ");
 	CHECK(recv(fd, &byte, 1, MSG_DONTWAIT) < 0);
 	close(fd);
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	world_start(w);
 	return world_close(w) && good;
 }
@@ -284,7 +309,7 @@ static bool both_dial(const char *dir)
 {
 	bool good = true;
 	struct world *w = world_prepare(dir, epoch_body);
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	om_engine_peer(w->pc1, "pc2", "127.0.0.1", (uint16_t)om_engine_port(w->pc2));
 	/* A process the other way round makes pc1 dial, too: it is fenced, for pc2 is nobody's home. */
 	struct om_remote_options options = {.key = KEY + 1,
@@ -315,6 +340,7 @@ const struct test link_tests[] = {
 	{"remote_opened_again", remote_opened_again},
 	{"waiting_call_survives", waiting_call_survives},
 	{"old_epoch_is_fenced", old_epoch_is_fenced},
+	{"body_let_go_is_noticed", body_let_go_is_noticed},
 	{"early_hello_waits", early_hello_waits},
 	{"deputy_death_is_told", deputy_death_is_told},
 	{"strangers_get_nothing", strangers_get_nothing},

@@ -350,7 +350,7 @@ void world_start(struct world *w)
 struct world *world_open(const char *dir, void (*function)(struct shared *))
 {
 	struct world *w = world_prepare(dir, function);
-	om_home_expect(w->home, "pc2", 1, false);
+	om_home_expect(w->home, "pc2", 1, false, 0);
 	world_start(w);
 	return w;
 }

@@ -1,7 +1,7 @@
 // Named places of a move at which a test can make this node fail: stage:action[,stage:action...] in the daemon's environment
 // (OPENMOSIX_FAULT) or in the file RUN/fault, which is read at each place and so needs no restart. Obeyed only with allow-faults = yes.
 // Stages: freeze snapshot ship restore commit forward return. Actions: fail (the step is refused), hang (until its deadline,
-// or until somebody kills the node), pause (goes on when the file does not say so any more), crash (SIGKILL to ourselves).
+// or until somebody kills the node), pause (until the file says something else, which is then done), crash (SIGKILL to ourselves).
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Daemon.Control;
@@ -43,7 +43,7 @@ internal sealed partial class FaultPoints
         {
             while (!cancellationToken.IsCancellationRequested && Action(stage) == "pause")
                 await Task.Delay(PausePeriod, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-            return null;
+            return cancellationToken.IsCancellationRequested ? null : await AtAsync(stage, cancellationToken).ConfigureAwait(false);
         }
         if (action == "hang")
             await Task.Delay(Timeout.Infinite, cancellationToken).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);

@@ -22,9 +22,18 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
         await warden.AskAsync(new ToWarden { Deputize = new WardenDeputize { Key = key, Epoch = epoch } }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
         Stage.Commit, reply => reply.Done);
 
-    public async Task<Step<WardenExpected>> ExpectAsync(ulong key, uint epoch, string node, CancellationToken cancellationToken) => Steps.Of(
-        await warden.AskAsync(new ToWarden { Expect = new WardenExpect { Key = key, Epoch = epoch, Node = node } }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
-        Stage.Commit, reply => reply.Expected);
+    /// <summary>How often the body that is away has presented itself so far; a body that is frozen does not.</summary>
+    public async Task<Step<HeldProcess>> LookAsync(ulong key, CancellationToken cancellationToken) => Steps.Of(
+        await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
+        Stage.Freeze, reply => reply.Status?.Processes.FirstOrDefault(held => held.Key == key));
+
+    /// <param name="presented">From LookAsync before the freeze; 0 for a body that was native at home.</param>
+    public async Task<Step<WardenExpected>> ExpectAsync(ulong key, uint epoch, string node, uint presented, CancellationToken cancellationToken)
+    {
+        var expect = new WardenExpect { Key = key, Epoch = epoch, Node = node, Presented = presented };
+        return Steps.Of(
+            await warden.AskAsync(new ToWarden { Expect = expect }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false), Stage.Commit, reply => reply.Expected);
+    }
 
     /// <summary>
     /// Run was not answered, or not as hoped: who has the body? Asks until home's warden answers, because nobody may go on before. (While

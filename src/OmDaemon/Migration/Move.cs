@@ -2,7 +2,7 @@
 //
 //   Freeze, Snapshot   source   undo: Thaw
 //   Ship, Restore      target   undo: Abort
-//   Commit             home: Deputize (first move), Expect; target: Run
+//   Commit             home: Deputize (first move), Expect, which is refused if the source's body was let go on meanwhile; target: Run
 //                      undo: Expect(epoch + 1, source, take_back), which may find that the body runs: then the move has succeeded
 //   Forward            home: Committed, or source: Discard
 //
@@ -31,6 +31,7 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
 {
     private readonly UndoStack _undo = new();
     private readonly StageTimes _times = new();
+    private uint _presented; // by a body that is away, before it was frozen
     private uint _takenBack; // the epoch that the source must present, once the target's was fenced
     private long _frozenAt;
 
@@ -39,6 +40,13 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
     public async Task<MoveOutcome> ConductAsync(CancellationToken givenUp, CancellationToken stopping)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(givenUp, stopping);
+        if (!order.FromHome)
+        {
+            Step<HeldProcess> deputized = await deputy.LookAsync(order.Key, either.Token).ConfigureAwait(false);
+            if (!deputized.Ok)
+                return new MoveOutcome.NotMoved(_times, deputized.Failure!, order.Epoch - 1);
+            _presented = deputized.Value!.Presented;
+        }
         Step<FreezeReply> frozen = await FreezeAsync(either.Token).ConfigureAwait(false);
         if (!frozen.Ok)
             return await UndoAsync(frozen.Failure!).ConfigureAwait(false);
@@ -81,10 +89,12 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
         long begin = time.GetTimestamp();
         if (cancellationToken.IsCancellationRequested)
             return Failures.Broken(Stage.Commit, "the move was given up");
+        if (await faults.AtAsync(Stage.Commit, cancellationToken).ConfigureAwait(false) is { } fault)
+            return fault;
         // Undone by the source's Thaw, as the freeze is.
         if (order.FromHome && (await deputy.DeputizeAsync(order.Key, order.Epoch, cancellationToken).ConfigureAwait(false)).Failure is { } notDeputized)
             return notDeputized;
-        Step<WardenExpected> expected = await deputy.ExpectAsync(order.Key, order.Epoch, order.Target.Node, cancellationToken).ConfigureAwait(false);
+        Step<WardenExpected> expected = await deputy.ExpectAsync(order.Key, order.Epoch, order.Target.Node, _presented, cancellationToken).ConfigureAwait(false);
         if (expected.Sureness is Sureness.Refused or Sureness.NotSent)
             return expected.Failure;
         // From here on only the deadline ends the wait: the target may have begun to run at any moment.

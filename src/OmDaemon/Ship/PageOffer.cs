@@ -7,7 +7,7 @@ namespace OpenMosix.Daemon.Ship;
 /// One frozen process whose pages one node may pull. Pulls in progress are counted: when WithdrawAsync returns there is none, and the
 /// files are closed. Safe from any thread.
 /// </summary>
-internal sealed class PageOffer(ulong key, uint epoch, int memoryPid, string targetNode, List<PageSpan> spans, SourceFiles files)
+internal sealed class PageOffer(ulong key, uint epoch, int memoryPid, int tracer, string targetNode, List<PageSpan> spans, SourceFiles files)
 {
     private readonly Lock _lock = new();
     private readonly CancellationTokenSource _withdrawn = new();
@@ -19,6 +19,9 @@ internal sealed class PageOffer(ulong key, uint epoch, int memoryPid, string tar
     public uint Epoch => epoch;
 
     public int MemoryPid => memoryPid;
+
+    /// <summary>Who holds the process still; 0: nobody by ptrace.</summary>
+    public int Tracer => tracer;
 
     public string TargetNode => targetNode;
 

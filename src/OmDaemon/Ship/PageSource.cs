@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Globalization;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Grpc;
@@ -29,7 +30,7 @@ public sealed partial class PageSource(ILogger<PageSource> log)
         // An offer of an earlier epoch is of a body that has gone on from here since: whatever became of it, it is this process no more.
         if (_offers.TryGetValue(key, out PageOffer? earlier) && earlier.Epoch < epoch && _offers.TryRemove(new(key, earlier)))
             _ = earlier.WithdrawAsync();
-        if (_offers.TryAdd(key, new PageOffer(key, epoch, memoryPid, targetNode, spans, files.Value)))
+        if (_offers.TryAdd(key, new PageOffer(key, epoch, memoryPid, TracerOf(memoryPid), targetNode, spans, files.Value)))
             return Outcome.Done;
         files.Value.Dispose();
         return Failures.Broken(Stage.Ship, $"the pages of process {key:x} are offered already");
@@ -50,6 +51,9 @@ public sealed partial class PageSource(ILogger<PageSource> log)
             foreach (PageSpan span in request.Spans)
                 await sender.SendAsync(span, stop.Token).ConfigureAwait(false);
             await frames.FlushAsync(stop.Token).ConfigureAwait(false);
+            // A tracer that dies lets go of its tracee: then these pages may be of two moments. The end of the stream says that they are not.
+            if (TracerOf(offer.MemoryPid) != offer.Tracer)
+                throw new RpcException(StatusCode.Aborted, "The process was let go on while its pages were read.");
         }
         catch (OperationCanceledException) when (offer.Withdrawn.IsCancellationRequested)
         {
@@ -58,6 +62,21 @@ public sealed partial class PageSource(ILogger<PageSource> log)
         finally
         {
             offer.Leave();
+        }
+    }
+
+    /// <summary>-1: there is no such process.</summary>
+    private static int TracerOf(int pid)
+    {
+        const string field = "TracerPid:";
+        try
+        {
+            string line = File.ReadLines($"/proc/{pid}/status").First(each => each.StartsWith(field, StringComparison.Ordinal));
+            return int.Parse(line.AsSpan(field.Length), CultureInfo.InvariantCulture);
+        }
+        catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+        {
+            return -1;
         }
     }
 

@@ -31,8 +31,18 @@ internal sealed unsafe class HomeSide : IDisposable
         return errno == 0 ? new(handle) : null;
     }
 
-    /// <summary>1: the epoch in force was claimed (only with takeBack); 0: in force now; -errno.</summary>
-    internal int Expect(string node, uint epoch, bool takeBack) => OmEngine.om_home_expect(handle, node, epoch, takeBack);
+    /// <summary>1: the epoch in force was claimed (only with takeBack); 0: in force now; -EBUSY: the body has presented itself since; -errno.</summary>
+    internal int Expect(string node, uint epoch, bool takeBack, uint presented = 0) => OmEngine.om_home_expect(handle, node, epoch, takeBack, presented);
+
+    /// <summary>How often the body has presented itself.</summary>
+    internal uint Presented
+    {
+        get
+        {
+            lock (gate)
+                return handle == 0 ? 0 : OmEngine.om_home_presented(handle);
+        }
+    }
 
     /// <summary>Executes a call in the deputy. Returns what the kernel said there; -ESRCH when the deputy is gone.</summary>
     internal long Call(long number, ReadOnlySpan<ulong> args, Span<byte> data = default)

@@ -33,6 +33,7 @@ internal sealed partial class GuestProcess : HeldProcess
     private const int ESTALE = 116;
     private const int ETIMEDOUT = 110;
     private static readonly TimeSpan ClaimWithin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ConfirmWithin = TimeSpan.FromMilliseconds(500);
 
     private readonly ILogger<GuestProcess> log;
     private readonly string home;
@@ -44,6 +45,7 @@ internal sealed partial class GuestProcess : HeldProcess
     private SafeFileHandle? listener;
     private RemoteSide? remote;
     private uint firstId;
+    private bool undoing; // frozen, and let go as soon as home says that its epoch is still in force
 
     internal GuestProcess(WardenRestore request, WardenContext context, Action<HeldProcess> ended)
         : base(request.Key, context, ended)
@@ -64,6 +66,8 @@ internal sealed partial class GuestProcess : HeldProcess
         ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring or GuestState.Ready => Discard(),
         ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(request.Freeze),
         ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
+        // A warden died in the middle of a move, which was then taken back: the body runs, and its calls wait for an epoch that counts.
+        ToWarden.RequestOneofCase.Thaw when State is GuestState.Remote && request.Thaw.Epoch > epoch => StopAndThaw(request.Thaw.Epoch),
         // It may have ended by itself: a body whose epoch is over hears that from home first.
         ToWarden.RequestOneofCase.Discard or ToWarden.RequestOneofCase.Abort when State is GuestState.Ended => Replies.Done(),
         ToWarden.RequestOneofCase.Discard when State is not GuestState.Empty => Discard(),
@@ -78,7 +82,6 @@ internal sealed partial class GuestProcess : HeldProcess
                 Discard();
                 break;
             case GuestState.RemoteFrozen:
-                // Home may have gone on without this body; then its next call is answered "fenced" and it ends.
                 Thaw(0);
                 break;
         }
@@ -262,14 +265,49 @@ internal sealed partial class GuestProcess : HeldProcess
 
     private FromWarden Thaw(uint presented)
     {
-        if (presented != 0 && presented != epoch)
+        undoing = false;
+        if (presented == 0 || presented == epoch)
+            return ThawWhenInForce();
+        epoch = presented;
+        remote!.Present(epoch);
+        if (Claim() is { } refused)
+            return Replies.Failed(refused);
+        WriteRecord(runs: true);
+        return GoOnRunning();
+    }
+
+    private FromWarden StopAndThaw(uint presented)
+    {
+        Outcome<FrozenProcess> stopped = Stop(Quiesce.Here);
+        if (!stopped.Ok)
+            return Replies.Failed(stopped.Failure);
+        (frozen, State) = (stopped.Value, GuestState.RemoteFrozen);
+        return Thaw(presented);
+    }
+
+    /// <summary>
+    /// Home may be about to commit the move without knowing that this body is let go. So it says again that it is here: then home will not, or
+    /// has expected another body already, and answers when it is decided.
+    /// </summary>
+    private FromWarden ThawWhenInForce()
+    {
+        remote!.Present(epoch);
+        switch (remote.Start(ConfirmWithin))
         {
-            epoch = presented;
-            remote!.Present(epoch);
-            if (Claim() is { } refused)
-                return Replies.Failed(refused);
-            WriteRecord(runs: true);
+            case 0:
+                return GoOnRunning();
+            case -ESTALE:
+                return Replies.Failed(Broken(Stage.Commit, $"epoch {epoch} is fenced", ESTALE));
+            default:
+                undoing = true;
+                _ = Task.Delay(ConfirmWithin).ContinueWith(_ => Queue.Run(() => undoing && State is GuestState.RemoteFrozen && ThawWhenInForce() is not null), TaskScheduler.Default);
+                return Replies.Done();
         }
+    }
+
+    private FromWarden GoOnRunning()
+    {
+        undoing = false;
         remote!.Resume();
         MakePending(frozen!);
         Outcome thawed = frozen!.Thaw();

@@ -30,6 +30,7 @@ internal enum HomeState
 internal sealed partial class HomeProcess : HeldProcess
 {
     private const long SYS_madvise = 28;
+    private const int EBUSY = 16;
 
     private readonly int pid;
     private readonly SafeFileHandle pidfd;
@@ -108,6 +109,7 @@ internal sealed partial class HomeProcess : HeldProcess
             BytesIn = counters.bytes_in,
             BytesOut = counters.bytes_out,
             Refused = counters.refused,
+            Presented = Side?.Presented ?? 0,
             Role = State switch
             {
                 HomeState.Frozen => Protocol.V1.HeldProcess.Types.Role.Frozen,
@@ -178,7 +180,9 @@ internal sealed partial class HomeProcess : HeldProcess
 
     private FromWarden Expect(WardenExpect request)
     {
-        int result = Side!.Expect(request.Node, request.Epoch, request.TakeBack);
+        int result = Side!.Expect(request.Node, request.Epoch, request.TakeBack, request.Presented);
+        if (result == -EBUSY)
+            return Replies.Failed(Stage.Commit, $"the body has gone on at {bodyNode} since it was frozen", EBUSY);
         if (result < 0)
             return Replies.Failed(Broken(Stage.Commit, $"expecting epoch {request.Epoch} of {request.Node}", -result));
         if (result == 0)

@@ -107,7 +107,9 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial void om_home_close(nint home);
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
-    internal static partial int om_home_expect(nint home, string node, uint epoch, [MarshalAs(UnmanagedType.U1)] bool takeBack);
+    internal static partial int om_home_expect(nint home, string node, uint epoch, [MarshalAs(UnmanagedType.U1)] bool takeBack, uint presented);
+    [LibraryImport(Library)]
+    internal static partial uint om_home_presented(nint home);
     [LibraryImport(Library)]
     internal static partial int om_home_call(nint home, long number, ulong* args, void* data, uint bytes, long* result);
     [LibraryImport(Library)]

@@ -16,7 +16,7 @@ public sealed class NativeEngineTests
         "read_interrupted", "read_restarted", "blocked_signal_waits", "epoll_interrupted", "ppoll_has_its_mask",
         "frozen_wait_goes_on", "storm", "ring_overflows",
         "default_action_ends_body",
-        "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced",
+        "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced", "body_let_go_is_noticed",
         "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
         "wrong_member_gets_fenced", "nonsense_from_the_bodys_node",
     ];

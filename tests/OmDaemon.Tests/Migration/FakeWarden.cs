@@ -25,7 +25,10 @@ internal enum Held
 internal sealed class FakeWarden(World world, string node, bool isHome) : IWarden
 {
     private string _expectedNode = "";
+    private string _formerNode = "";
+    private uint _formerEpoch;
     private bool _claimed;
+    private uint _presented;
 
     public Held State { get; set; } = isHome ? Held.Native : Held.Nothing;
 
@@ -48,6 +51,7 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
             Fault.Refused => new WardenAnswer.Failed(new Failure { Message = "refused by the test" }),
             Fault.LostBefore => new WardenAnswer.Unknown("lost before"),
             Fault.Restarted => Restart(),
+            Fault.HostRestarted => world.Wardens["b"].Restart() is { } ? Answer(Handle(request)) : null!,
             Fault.LostAfter => Lose(Handle(request)),
             _ => Answer(Handle(request)),
         });
@@ -59,8 +63,12 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
         if (epoch != Epoch || by != _expectedNode)
             return false;
         _claimed = true;
+        _presented++;
         return true;
     }
+
+    /// <summary>Where it was before the epoch in force, which is not claimed: it hears later.</summary>
+    private bool MayClaimLater(uint epoch, string by) => !_claimed && epoch == _formerEpoch && by == _formerNode;
 
     private static WardenAnswer Answer(FromWarden reply) => reply.Failure is { } failure ? new WardenAnswer.Failed(failure) : new WardenAnswer.Replied(reply);
 
@@ -83,7 +91,7 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
                 State = Held.Nothing;
                 break;
             case Held.RemoteFrozen:
-                State = Held.Remote;
+                Thaw(0);
                 break;
         }
         return new WardenAnswer.Unknown("the daemon's connection ended");
@@ -125,18 +133,17 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
             _ => Role.Restoring,
         };
         if (State is not (Held.Nothing or Held.Native))
-            reply.Processes.Add(new HeldProcess { Key = World.Key, Pid = World.Pid, Epoch = Epoch, Role = role, Peer = isHome ? _expectedNode : World.Home });
+            reply.Processes.Add(new HeldProcess { Key = World.Key, Pid = World.Pid, Epoch = Epoch, Role = role, Presented = _presented, Peer = isHome ? _expectedNode : World.Home });
         return new FromWarden { Status = reply };
     }
 
     private FromWarden Thaw(uint epoch)
     {
-        if (epoch != 0 && epoch != Epoch)
-        {
-            if (!world.Wardens[World.Home].Claim(epoch, node))
-                return Failed("fenced");
-            Epoch = epoch;
-        }
+        FakeWarden home = world.Wardens[World.Home];
+        uint presented = epoch == 0 ? Epoch : epoch;
+        if (!home.Claim(presented, node))
+            return home.MayClaimLater(presented, node) ? Done() : Failed("fenced");
+        Epoch = presented;
         return To(Held.Remote);
     }
 
@@ -152,6 +159,10 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
             return new FromWarden { Expected = new WardenExpected { Claimed = true } };
         if (expect.Epoch < Epoch)
             return Failed("stale");
+        if (expect.Presented != 0 && expect.Presented != _presented)
+            return Failed("the body has gone on");
+        if (_claimed)
+            (_formerEpoch, _formerNode) = (Epoch, _expectedNode);
         if (expect.Epoch != Epoch || expect.Node != _expectedNode)
             (Epoch, _expectedNode, _claimed) = (expect.Epoch, expect.Node, false);
         return new FromWarden { Expected = new WardenExpected() };
@@ -175,6 +186,7 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
     private FromWarden To(Held state, FromWarden? reply = null)
     {
         State = state;
+        world.Look();
         return reply ?? Done();
     }
 

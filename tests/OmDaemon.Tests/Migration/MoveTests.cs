@@ -35,6 +35,12 @@ public sealed class MoveTests
             Add("home", "b", "b", step, Fault.Restarted);
             Add("b", "c", "c", step, Fault.Restarted);
         }
+        Add("b", "c", "c", "Restore", Fault.HostRestarted);
+        Add("b", "c", "c", "Finish", Fault.HostRestarted);
+        Add("b", "c", "c", "Run", Fault.HostRestarted);
+        Add("b", "home", "home", "Restore", Fault.HostRestarted);
+        Add("b", "home", "home", "Finish", Fault.HostRestarted);
+        Add("b", "home", "home", "Run", Fault.HostRestarted);
         Add("b", "c", "b", "wire Discard", Fault.LostBefore, Fault.LostAfter);
         Add("b", "home", "b", "wire Discard", Fault.LostBefore, Fault.LostAfter);
         return data;

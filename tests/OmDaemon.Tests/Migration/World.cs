@@ -17,6 +17,7 @@ internal enum Fault
     LostBefore, // never arrived
     LostAfter,  // done, and the answer was lost
     Restarted,  // warden: the daemon's connection ends, it undoes what it must
+    HostRestarted, // warden: the one of node b loses its daemon first
     Hangs,      // pull: until it is given up
 }
 
@@ -51,6 +52,10 @@ internal sealed class World : IDisposable
     public Dictionary<string, Guests> Guests { get; } = [];
     public Dictionary<string, LocalNode> Nodes { get; } = [];
     public HashSet<string> Dead { get; } = [];
+
+    /// <summary>Two bodies executed at one moment.</summary>
+    public bool WereTwo { get; private set; }
+
     public Errands Errands { get; }
     public HomeDeputy Deputy { get; }
     public FaultPoints Faults { get; }
@@ -83,6 +88,8 @@ internal sealed class World : IDisposable
         return Time.RunAsync(new Move(order, Deputy, Errands, Faults, Time).ConductAsync(new CancellationToken(givenUp), CancellationToken.None));
     }
 
+    public void Look() => WereTwo |= Wardens.Values.Count(warden => warden.BodyRuns) > 1;
+
     /// <summary>Lets leases end and errands be repeated.</summary>
     public async Task SettleAsync()
     {
@@ -99,6 +106,7 @@ internal sealed class World : IDisposable
         string picture = string.Join(", ", Wardens.Select(entry => $"{entry.Key}: {entry.Value.State} epoch {entry.Value.Epoch}"));
         string[] bodies = [.. Wardens.Where(entry => !Dead.Contains(entry.Key) && entry.Value.BodyRuns).Select(entry => entry.Key)];
         Assert.True(bodies.Length == 1, $"{bodies.Length} bodies: {picture}");
+        Assert.False(WereTwo, $"two bodies ran at one moment: {picture}");
         foreach ((string node, FakeWarden warden) in Wardens)
         {
             if (Dead.Contains(node))

@@ -84,6 +84,7 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
     [Theory]
     [InlineData("pc1", "pc2", "pc1", "freeze")]
     [InlineData("pc1", "pc2", "pc1", "snapshot")]
+    [InlineData("pc1", "pc2", "pc1", "commit")]
     [InlineData("pc1", "pc2", "pc2", "ship")]
     [InlineData("pc1", "pc2", "pc2", "restore")]
     [InlineData("pc1", "pc2", "pc2", "commit")]
@@ -140,16 +141,19 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
 
     /// <summary>The hosting node's warden lets its body go on. So the move must not: the pages are of a body that has run since.</summary>
     [Theory]
-    [InlineData("daemon")]
-    public async Task Source_ServiceDiesBeforeItsPagesAreTaken_BodyGoesOnThere(string service)
+    [InlineData("daemon", "pc3", "ship")]
+    [InlineData("warden", "pc3", "ship")]
+    [InlineData("daemon", "pc1", "commit")]
+    [InlineData("warden", "pc1", "commit")]
+    public async Task Source_ServiceDiesBeforeTheTargetIsExpected_BodyGoesOnThere(string service, string pausing, string stage)
     {
         lab.Need();
         using var talk = await Talk.BeginAsync(lab, 15);
         Assert.True(await talk.Mover.ToAsync("pc2"), talk.Mover.History);
-        var move = await MoveIntoFaultAsync(talk, "pc3", "ship:pause");
+        var move = await MoveIntoFaultAsync(talk, "pc3", $"{stage}:pause", pausing);
         (await lab.OmlabAsync("restart", "pc2", service, "--kill")).Succeeded();
         await talk.SayAsync("meanwhile");
-        await LiftFaultAsync("pc3");
+        await LiftFaultAsync(pausing);
         Assert.False(await move, talk.Mover.History);
         await talk.SayAsync("after");
         await NothingHostedAsync("pc3");
@@ -184,6 +188,30 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
         await talk.EndAsync();
     }
 
+    [Theory]
+    [InlineData("daemon")]
+    [InlineData("warden")]
+    public async Task Source_ServiceDiesInCommitAndTargetFails_BodyGoesOnThereAfterAll(string service)
+    {
+        lab.Need();
+        using var talk = await Talk.BeginAsync(lab, 17);
+        Assert.True(await talk.Mover.ToAsync("pc2"), talk.Mover.History);
+        var move = await MoveIntoFaultAsync(talk, "pc3", "commit:pause");
+        (await lab.OmlabAsync("restart", "pc2", service, "--kill")).Succeeded();
+        await talk.WriteAsync("meanwhile");
+        await SetFaultAsync("pc3", "commit:fail");
+        Assert.False(await move, talk.Mover.History);
+        await talk.AnsweredAsync("meanwhile");
+        await talk.SayAsync("after");
+        await NothingHostedAsync("pc3");
+        await LiftFaultAsync("pc3");
+        await lab.SeeEachOtherAsync();
+        Assert.True(await talk.Mover.ToAsync("pc1"), talk.Mover.History);
+        await talk.SayAsync("home");
+        await NothingLeakedAsync(talk.Pid);
+        await talk.EndAsync();
+    }
+
     public async ValueTask DisposeAsync()
     {
         foreach (var node in _faulty)
@@ -192,10 +220,10 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
         }
     }
 
-    private async Task<Task<bool>> MoveIntoFaultAsync(Talk talk, string target, string fault)
+    private async Task<Task<bool>> MoveIntoFaultAsync(Talk talk, string target, string fault, string? faulty = null)
     {
-        await SetFaultAsync(target, fault);
-        using var watch = lab.StartIn(target, "omctl", "watch", "--json");
+        await SetFaultAsync(faulty ?? target, fault);
+        using var watch = lab.StartIn(faulty ?? target, "omctl", "watch", "--json");
         await watch.WroteAsync("\"watching\"");
         var move = talk.Mover.ToAsync(target);
         await watch.WroteAsync("\"fault\"");

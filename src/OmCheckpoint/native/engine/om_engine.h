@@ -113,8 +113,13 @@ struct om_home_options {
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **home);
 void om_home_close(om_home *home);
 /* From now on only `node` presenting `epoch` is the body; older epochs are fenced. Until the first expect a body that
- * presents itself waits. take_back: returns 1 and changes nothing if the epoch in force has been claimed. */
-int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back);
+ * presents itself waits. take_back: returns 1 and changes nothing if the epoch in force has been claimed. presented:
+ * what om_home_presented said before the body was frozen; -EBUSY if it has presented itself since, that is, may have
+ * gone on; 0: whatever. */
+int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back, uint32_t presented);
+/* How often a body has presented the epoch in force, any epoch. One that is let go on after it was frozen for a move
+ * presents itself again before it gets a call through. */
+uint32_t om_home_presented(om_home *home);
 /* Executes one call in the deputy on behalf of the warden itself (madvise when committing, ...). Blocks; a call of
  * the body in progress is taken back if it can be issued again, and waited for if not. -ESRCH: the deputy is gone.
  * `data` (may be NULL) is copied to the slot's data area, which the deputy has at om_home_data_address, before, and
@@ -174,7 +179,8 @@ int om_remote_mask(om_remote *remote, uint64_t *mask);
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns, uint64_t *done);
 void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns, uint64_t done);
 void om_remote_close(om_remote *remote);
-/* A frozen remote that is thawed after all presents this epoch at the next om_remote_start. While quiesced. */
+/* A frozen remote that is thawed after all presents this epoch, a newer one or its own again, at the next
+ * om_remote_start. While quiesced. */
 int om_remote_epoch(om_remote *remote, uint32_t epoch);
 /* Takes a notification that was handed out, to answer it. -ENOENT: it has been taken back, and the body will issue the
  * call again. */

@@ -86,8 +86,16 @@ void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connectio
 		home->hello_epoch = epoch;
 		return;
 	}
-	if (epoch != state->epoch || strcmp(peer->node, state->node))
-		return send_fenced(peer, connection, home->key, epoch);
+	if (epoch != state->epoch || strcmp(peer->node, state->node)) {
+		if (state->claimed || epoch != state->former_epoch || strcmp(peer->node, state->former_node))
+			return send_fenced(peer, connection, home->key, epoch);
+		/* The next epoch may still be taken back, and then this body goes on: it hears when it is decided. */
+		home->fenced_peer = peer;
+		home->fenced_connection = connection;
+		home->fenced_epoch = epoch;
+		return;
+	}
+	state->presented++;
 	*claimed = !state->claimed;
 	state->claimed = 1;
 	if (home->fenced_peer) {
@@ -239,7 +247,15 @@ int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om
 	return result;
 }
 
-int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back)
+uint32_t om_home_presented(om_home *home)
+{
+	pthread_mutex_lock(&home->lock);
+	uint32_t presented = home->state->presented;
+	pthread_mutex_unlock(&home->lock);
+	return presented;
+}
+
+int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_back, uint32_t presented)
 {
 	struct om_home_state *state = home->state;
 	bool claimed = false;
@@ -253,7 +269,13 @@ int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_ba
 		result = 0; /* said again after a restart */
 	else if (epoch <= state->epoch)
 		result = -ESTALE;
+	else if (presented && presented != state->presented)
+		result = -EBUSY;
 	else {
+		if (state->claimed) {
+			state->former_epoch = state->epoch;
+			memcpy(state->former_node, state->node, sizeof(state->former_node));
+		}
 		if (home->connection) {
 			home->fenced_peer = home->peer;
 			home->fenced_connection = home->connection;

@@ -30,6 +30,10 @@ struct om_home_state {
 	uint32_t signal_tail;  /* ours; the slot's copy is the deputy's to read */
 	uint32_t stopped;      /* OM_CONTROL_STOP is in force */
 	struct om_counters counters;
+	uint32_t presented; /* how often the body has been welcomed */
+	/* Who had claimed an epoch last, while the one in force is not claimed yet. */
+	uint32_t former_epoch;
+	char former_node[OM_NODE_ID_BYTES];
 };
 
 struct om_home {

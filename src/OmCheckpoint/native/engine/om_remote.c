@@ -385,13 +385,14 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 int om_remote_epoch(om_remote *remote, uint32_t epoch)
 {
 	pthread_mutex_lock(&remote->lock);
-	int result = epoch > remote->state->epoch ? 0 : -ESTALE;
-	if (!result) {
+	int result = epoch >= remote->state->epoch ? 0 : -ESTALE;
+	if (epoch > remote->state->epoch) {
 		remote->state->epoch = epoch;
 		remote->state->welcomed = 0;
-		remote->connection = 0;
 		remote->fenced = false;
 	}
+	if (!result)
+		remote->connection = 0;
 	pthread_mutex_unlock(&remote->lock);
 	return result;
 }
