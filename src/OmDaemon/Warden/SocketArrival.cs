@@ -17,16 +17,18 @@ internal sealed class SocketArrival : IDisposable
     }
 
     /// <summary>Until the socket appears, or `atMost` has passed: bind(2) makes the file a moment before listen(2) makes it useful.</summary>
-    public async Task WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
+    /// <returns>Whether it has appeared.</returns>
+    public async Task<bool> WaitAsync(TimeSpan atMost, TimeProvider time, CancellationToken cancellationToken)
     {
         using var limit = new CancellationTokenSource(atMost, time);
         using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
         try
         {
-            await _arrived.Reader.ReadAsync(either.Token).ConfigureAwait(false);
+            return await _arrived.Reader.ReadAsync(either.Token).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException)
         {
+            return false;
         }
     }
 
