@@ -87,7 +87,7 @@ internal static class MemoryUshering
 
     private static ulong? Left(NodeRoom node, Candidate candidate)
     {
-        ulong taken = candidate.FreesBytes + node.PromisedBytes + TargetAdmission.SlackBytes;
+        ulong taken = TargetAdmission.Need(candidate.FreesBytes) + node.PromisedBytes;
         return node.AvailableBytes > taken ? node.AvailableBytes - taken : null;
     }
 

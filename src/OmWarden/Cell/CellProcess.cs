@@ -37,6 +37,8 @@ internal sealed class CellProcess
     internal CellClock Clock { get; }
     internal string CgroupName => cgroup.Name;
 
+    internal MemoryGuard? GuardMemory(Action pressed) => MemoryGuard.Start(cgroup, pressed);
+
     internal static CellProcess Create(CellOptions options, CgroupTree tree)
     {
         Cgroup cgroup = Cgroup.Create(tree, Cgroup.NameOf(options.Instance, options.Key), options.Limits);

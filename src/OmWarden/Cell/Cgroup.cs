@@ -16,6 +16,10 @@ internal sealed class Cgroup
 
     internal string Name { get; }
 
+    /// <summary>Where its memory is limited.</summary>
+    internal (string Path, bool Unified)? Memory => made.Where(place => place.Hierarchy.Controllers.Contains("memory"))
+        .Select(place => ((string, bool)?)(place.Path, place.Hierarchy.Unified)).FirstOrDefault();
+
     internal static string NameOf(string instance, ulong key) => $"{Prefix}{instance}-{key:x16}";
 
     /// <summary>Makes the cgroup and sets the limits; on failure nothing is left and an IOException says what was refused.</summary>
@@ -116,7 +120,7 @@ internal sealed class Cgroup
 
     private static string Text(ulong value) => value.ToString(CultureInfo.InvariantCulture);
 
-    private static void Write(string path, string text)
+    internal static void Write(string path, string text)
     {
         try
         {

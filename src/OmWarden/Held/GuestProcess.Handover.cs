@@ -56,6 +56,7 @@ internal sealed partial class GuestProcess
             return;
         }
         WatchCell(cell!);
+        GuardMemory();
         if (remote!.Start(TimeSpan.Zero) == -ESTALE)
             EndFromHome("a newer epoch is in force");
     }

@@ -30,6 +30,7 @@ internal enum GuestState
 internal sealed partial class GuestProcess : HeldProcess
 {
     private const int SIGKILL = 9;
+    private const string MemoryIsShort = "the memory of its cell is nearly used up";
     private const int ESTALE = 116;
     private const int ETIMEDOUT = 110;
     private static readonly TimeSpan ClaimWithin = TimeSpan.FromSeconds(5);
@@ -46,6 +47,8 @@ internal sealed partial class GuestProcess : HeldProcess
     private RemoteSide? remote;
     private uint firstId;
     private bool undoing; // frozen, and let go as soon as home says that its epoch is still in force
+    private MemoryGuard? memory;
+    private bool memoryIsShort;
 
     internal GuestProcess(WardenRestore request, WardenContext context, Action<HeldProcess> ended)
         : base(request.Key, context, ended)
@@ -102,7 +105,7 @@ internal sealed partial class GuestProcess : HeldProcess
             BytesIn = counters.bytes_in,
             BytesOut = counters.bytes_out,
             Refused = counters.refused,
-            BringHome = whyHome,
+            BringHome = whyHome.Length > 0 ? whyHome : memoryIsShort ? MemoryIsShort : "",
             Role = State switch
             {
                 GuestState.Remote => Protocol.V1.HeldProcess.Types.Role.Remote,
@@ -202,6 +205,7 @@ internal sealed partial class GuestProcess : HeldProcess
         }
         State = GuestState.Remote;
         Mover = null;
+        GuardMemory();
         WriteRecord(runs: true);
         return Replies.Done();
     }
@@ -329,6 +333,7 @@ internal sealed partial class GuestProcess : HeldProcess
         restoring?.Dispose();
         frozen?.Dispose();
         LetGo();
+        memory?.Dispose();
         listener?.Dispose();
         if (cell?.End() == false)
             LogCgroupLeft(Key, cell.CgroupName);
@@ -372,6 +377,16 @@ internal sealed partial class GuestProcess : HeldProcess
             _ => Broken(Stage.Commit, $"presenting epoch {epoch} at {home}", -claimed),
         };
     }
+
+    // It would be a pity to lose the only body there is: home, or whom home finds, has more room.
+    private void GuardMemory() => memory = cell!.GuardMemory(() => _ = Queue.Run(() =>
+    {
+        if (State is not GuestState.Remote)
+            return false;
+        memoryIsShort = true;
+        Context.Tell(new() { BringHome = new() { Key = Key, Reason = MemoryIsShort } });
+        return true;
+    }));
 
     private void WatchCell(CellProcess watched)
     {

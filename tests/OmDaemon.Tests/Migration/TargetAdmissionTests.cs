@@ -10,10 +10,10 @@ public sealed class TargetAdmissionTests
 
     [Theory]
     [InlineData(100, 200, 0, null)]
-    [InlineData(100, 132, 0, null)]
-    [InlineData(100, 131, 0, "target-memory")]
-    [InlineData(100, 200, 69, "target-memory")] // promised to others already
-    public void Check_Memory_NeedsTheBodyAndSlack(ulong bodyMiB, ulong availableMiB, ulong reservedMiB, string? refusal) =>
+    [InlineData(96, 140, 0, null)]
+    [InlineData(96, 139, 0, "target-memory")]
+    [InlineData(96, 200, 61, "target-memory")] // promised to others already
+    public void Check_Memory_NeedsTheBodyAnEighthMoreAndSlack(ulong bodyMiB, ulong availableMiB, ulong reservedMiB, string? refusal) =>
         Assert.Equal(refusal, TargetAdmission.Check(Image(bodyMiB), Target(availableMiB, reservedMiB))?.Name);
 
     [Fact]
@@ -56,7 +56,7 @@ public sealed class TargetAdmissionTests
     public void Limits_LeaveATenthToTheNode_ButNeverLessThanTheBodyNeeds()
     {
         Assert.Equal(900 * MiB, TargetAdmission.Limits(Image(100), Target(1000, 0), 4).MemoryBytes);
-        Assert.Equal(132 * MiB, TargetAdmission.Limits(Image(100), Target(133, 0), 4).MemoryBytes);
+        Assert.Equal(140 * MiB, TargetAdmission.Limits(Image(96), Target(141, 0), 4).MemoryBytes);
         Assert.Equal(4u, TargetAdmission.Limits(Image(100), Target(1000, 0), 4).Cpus);
     }
 
