@@ -345,10 +345,10 @@ static void frozen_driver(struct world *w)
 		before = left;
 	}
 	wait_blocked(w, SYS_epoll_wait);
-	frozen_good &= !tracer_freeze(w, &number, &left);
+	frozen_good &= tracer_freeze(w, &number, &left) && number == SYS_epoll_wait && left == UINT64_MAX;
 	frozen_good &= write(pipe_fds[1], "1", 1) == 1;
 	wait_blocked(w, SYS_read);
-	frozen_good &= !tracer_freeze(w, &number, &left);
+	frozen_good &= tracer_freeze(w, &number, &left) && number == SYS_read && left == UINT64_MAX;
 	frozen_good &= write(pipe_fds[1], "2", 1) == 1;
 }
 

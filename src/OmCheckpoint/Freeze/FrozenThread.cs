@@ -178,7 +178,7 @@ internal sealed class FrozenThread
         var context = new StopContext(
             groupStopped, status.Deliverable != 0, observation?.WaitingSince(tracee.Pid, (long)registers.OrigRax), ClockReader.Monotonic);
         tracee.TrapIgnored = (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0;
-        tracee.Registers = RseqRules.AbortSection(tracee, interruption is { Answered: false } ? RestartRules.NotBegun(registers) : registers);
+        tracee.Registers = RseqRules.AbortSection(tracee, interruption is { Answered: false } said ? RestartRules.NotTaken(registers, said.Rest) : registers);
         return new FrozenThread(tracee, options, groupStopped, context);
     }
 }

@@ -9,7 +9,9 @@ namespace OpenMosix.Checkpoint.Freeze;
 /// <param name="Registers">With which it goes on anywhere.</param>
 /// <param name="Call">A call with a relative timeout that is to end at Deadline; 0: none.</param>
 /// <param name="Deadline">On CLOCK_MONOTONIC of this node, ns.</param>
-internal readonly record struct Resumption(Registers Registers, int Call, long Deadline);
+/// <param name="Restart">The kernel's ERESTART* of a call that was interrupted: a signal that is taken before it is issued again interrupts it
+/// as if it had never been left. 0: the thread was in none.</param>
+internal readonly record struct Resumption(Registers Registers, int Call, long Deadline, int Restart);
 
 /// <summary>What is known about the stop.</summary>
 internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now);
@@ -37,42 +39,37 @@ internal static class RestartRules
     {
         if (!InCall(registers))
         {
-            return new Resumption(registers, 0, 0);
+            return new Resumption(registers, 0, 0, 0);
         }
 
         if (IsSpuriousEintr(registers, context))
         {
-            return new Resumption(Rewind(WithReducedTimeout(registers, context)), 0, 0);
+            return new Resumption(Rewind(WithReducedTimeout(registers, context)), 0, 0, Errno.ERESTARTNOHAND);
         }
 
         var restart = -(long)registers.Rax;
         switch (restart)
         {
             case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
-                // A handler is about to run: whether the call is restarted behind it is for the kernel to say, there as here.
-                return new Resumption(context.SignalDeliverable ? registers : Rewind(registers), 0, 0);
-            case Errno.ERESTART_RESTARTBLOCK when context.SignalDeliverable:
-                registers.Rax = unchecked((ulong)-Errno.EINTR);
-                registers.OrigRax = ulong.MaxValue;
-                return new Resumption(registers, 0, 0);
+                return new Resumption(Rewind(registers), 0, 0, (int)restart);
             case Errno.ERESTART_RESTARTBLOCK:
                 var left = TimeLeft(tracee, registers, context);
                 return left is { } ns
-                    ? new Resumption(Rewind(registers), (int)registers.OrigRax, context.Now + ns)
-                    : new Resumption(Rewind(registers), 0, 0);
+                    ? new Resumption(Rewind(registers), (int)registers.OrigRax, context.Now + ns, Errno.ERESTARTNOHAND)
+                    : new Resumption(Rewind(registers), 0, 0, Errno.ERESTARTNOHAND);
             default:
                 // The call is over: its result is a result.
                 registers.OrigRax = ulong.MaxValue;
-                return new Resumption(registers, 0, 0);
+                return new Resumption(registers, 0, 0, 0);
         }
     }
 
-    /// <summary>The registers of a thread that stands before its call, turned into those of one interrupted in it: what
-    /// restart_syscall continues (Sleeps).</summary>
-    public static Registers Interrupted(Registers rewound)
+    /// <summary>The registers of a thread that stands before its call, turned into those of one interrupted in it, so that the kernel decides
+    /// whether it goes on or a handler comes first. restart: ERESTART*; ERESTART_RESTARTBLOCK only where it holds a restart_block.</summary>
+    public static Registers Interrupted(Registers rewound, int restart)
     {
         rewound.OrigRax = rewound.Rax;
-        rewound.Rax = unchecked((ulong)-Errno.ERESTART_RESTARTBLOCK);
+        rewound.Rax = unchecked((ulong)-restart);
         rewound.Rip += SyscallInstructionBytes;
         return rewound;
     }
@@ -105,14 +102,18 @@ internal static class RestartRules
         return interrupted;
     }
 
-    /// <summary>A call that was interrupted before anybody had taken it from the listener, where the kernel says -ERESTARTSYS: EINTR for a
-    /// handler without SA_RESTART. Executed natively it would have begun before it waited, and most calls never wait.</summary>
-    public static Registers NotBegun(Registers registers)
+    /// <summary>A call that was interrupted before anybody had taken it from the listener, where the kernel says -ERESTARTSYS. Executed
+    /// natively it would have begun before it waited, and most calls never wait: the signals are as if they had come before it. Unless it is
+    /// the rest of one that had waited already.</summary>
+    public static Registers NotTaken(Registers registers, (int Number, bool Timed)? rest)
     {
         if (InCall(registers) && (long)registers.Rax == -Errno.ERESTARTSYS
             && SyscallTable.Find((long)registers.OrigRax) is not { Side: SyscallSide.Local })
         {
-            registers.Rax = unchecked((ulong)-Errno.ERESTARTNOINTR);
+            int restart = rest is { } begun && begun.Number == (int)registers.OrigRax
+                ? begun.Timed ? Errno.ERESTARTNOHAND : Errno.ERESTARTSYS
+                : Errno.ERESTARTNOINTR;
+            registers.Rax = unchecked((ulong)-restart);
         }
 
         return registers;

@@ -23,15 +23,20 @@ internal static class SleepAgain
     {
         var thread = image.Threads[0];
         var registers = MemoryMarshal.Read<Registers>(thread.Registers.Span);
-        if (thread.ResumedCall == 0 || thread.ResumedDeadlineNs == long.MaxValue || registers.Rax != thread.ResumedCall)
+        if (thread.Restart == 0)
         {
             return registers;
+        }
+
+        if (thread.ResumedCall == 0 || thread.ResumedDeadlineNs == long.MaxValue || registers.Rax != thread.ResumedCall)
+        {
+            return RestartRules.Interrupted(registers, (int)thread.Restart);
         }
 
         var isSleep = thread.ResumedCall is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex;
         if (!isSleep && !native)
         {
-            return registers; // home executes it, and the link knows what is left
+            return RestartRules.Interrupted(registers, (int)thread.Restart); // home executes it, and the link knows what is left
         }
 
         var left = Math.Max(0, thread.ResumedDeadlineNs - Now(agent));
@@ -39,16 +44,17 @@ internal static class SleepAgain
         {
             // It has no restart_block. The milliseconds in the register are all that changes, and a call's wrapper does not look at them again.
             registers.R10 = (ulong)RestartRules.Milliseconds(left);
-            return registers;
+            return RestartRules.Interrupted(registers, (int)thread.Restart);
         }
 
         if (!isSleep && thread.ResumedCall != CallNumber.poll)
         {
-            return registers; // select, pselect6 and ppoll: what is left stands where the program gave the time
+            // select, pselect6 and ppoll: what is left stands where the program gave the time.
+            return RestartRules.Interrupted(registers, (int)thread.Restart);
         }
 
         var result = Begin(agent, tracee, registers, left);
-        return result == -Errno.ERESTART_RESTARTBLOCK ? RestartRules.Interrupted(registers) : RestartRules.Finished(registers, result);
+        return result == -Errno.ERESTART_RESTARTBLOCK ? RestartRules.Interrupted(registers, Errno.ERESTART_RESTARTBLOCK) : RestartRules.Finished(registers, result);
     }
 
     private static long Begin(Agent agent, Tracee tracee, in Registers call, long left)

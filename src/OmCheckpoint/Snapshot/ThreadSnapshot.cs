@@ -37,6 +37,7 @@ internal static class ThreadSnapshot
             Registers = ByteString.CopyFrom(MemoryMarshal.AsBytes([resumption.Registers])),
             SignalMask = tracee.SignalMask,
             ResumedCall = (uint)resumption.Call,
+            Restart = (uint)resumption.Restart,
         };
         XsaveLayout.Save(tracee, thread);
         Restartable(tracee, thread);

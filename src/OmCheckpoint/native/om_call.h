@@ -58,6 +58,8 @@ struct om_reply_part {
 #define OM_REPLY_CUT                                                                                                   \
 	2u /* home was told to cancel it, or had to, and it had begun: what it has done may be less than it would have */
 
+#define OM_REPLY_WAITED 4u /* with OM_REPLY_CANCELLED: it had begun, and waited */
+
 struct om_reply {
 	int64_t result;
 	uint32_t flags; /* OM_REPLY_* */

@@ -92,7 +92,7 @@ internal sealed partial class GuestProcess
             Interrupted = () =>
             {
                 int ended = remote!.Quiesce(why, QuiesceWithin);
-                return ended >= 0 ? new(null, ended == 1) : new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
+                return ended >= 0 ? new(null, ended == 1, remote.Left() is { } rest ? (rest.Number, rest.LeftNs != ulong.MaxValue) : null) : new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
             },
         });
         if (stopped.Ok)

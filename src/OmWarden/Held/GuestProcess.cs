@@ -356,11 +356,15 @@ internal sealed partial class GuestProcess : HeldProcess
     /// <summary>What is left of a call that home was executing goes on being what is left.</summary>
     private void CarryOver(ThreadImage thread)
     {
-        if (thread.ResumedCall == 0 || SyscallTable.Find(thread.ResumedCall) is not { Side: SyscallSide.Home })
+        // 513 is of calls that had not begun.
+        if (thread.Restart is 0 or ERESTARTNOINTR && thread.ResumedDone == 0)
             return;
+        int number = (int)System.Runtime.InteropServices.MemoryMarshal.Read<Checkpoint.Tracing.Registers>(thread.Registers.Span).Rax;
+        if (SyscallTable.Find(number) is not { Side: SyscallSide.Home })
+            return;
+        bool timed = thread.ResumedCall == (uint)number && thread.ResumedDeadlineNs != long.MaxValue;
         long now = ClockReader.Read().MonotonicNs + cell!.Clock.MonotonicOffsetNs;
-        ulong left = thread.ResumedDeadlineNs == long.MaxValue ? ulong.MaxValue : (ulong)Math.Max(0, thread.ResumedDeadlineNs - now);
-        remote!.Rest((int)thread.ResumedCall, left, thread.ResumedDone);
+        remote!.Rest(number, timed ? (ulong)Math.Max(0, thread.ResumedDeadlineNs - now) : ulong.MaxValue, thread.ResumedDone);
     }
 
     private Failure? Claim()

@@ -36,6 +36,8 @@ internal sealed class Hostile : IDisposable
         return hostile;
     }
 
+    internal async Task<string?> WhereAsync() => (await _mover!.StateAsync())?.GetProperty("where").GetString();
+
     internal Task<bool> MoveAsync(string node) => _mover!.ToAsync(node);
 
     /// <summary>Returns when it has done it.</summary>

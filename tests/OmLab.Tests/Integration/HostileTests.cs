@@ -153,7 +153,6 @@ public sealed class HostileTests(HostileLab lab)
     [Theory]
     [InlineData("odd", Faulted)]
     [InlineData("int80", BadCall)]
-    [InlineData("grow", Killed)]
     public async Task Body_ThatBringsDeathUponItself_DiesAlone(string damage, int status)
     {
         lab.Need();
@@ -162,6 +161,18 @@ public sealed class HostileTests(HostileLab lab)
         await hostile.SayAsync(damage);
         var result = await hostile.EndAsync();
         Assert.True(result.Status == status, result.ToString());
+        await UnharmedAsync(before);
+    }
+
+    [Fact]
+    public async Task Body_ThatOutgrowsItsCell_IsSentHome()
+    {
+        lab.Need();
+        var before = await lab.StandAsync();
+        using var hostile = await Hostile.StartMovedAsync(lab);
+        await hostile.DoAsync("grow");
+        Assert.Equal("pc1", await hostile.WhereAsync());
+        Assert.Equal(0, (await hostile.EndAsync()).Status);
         await UnharmedAsync(before);
     }
 

@@ -173,7 +173,7 @@ int om_remote_resume(om_remote *remote);
  * made to execute rt_sigsuspend(mask) in the place of the call; at the signal-delivery-stop its registers are put back
  * with rax = -EINTR, orig_rax = -1, and it is detached with that signal. (tests/engine/tracer.c does it.) */
 int om_remote_mask(om_remote *remote, uint64_t *mask);
-/* While quiesced: the call that was cut short and will be issued again: its number, what is left of its timeout
+/* While quiesced: the call that had begun, was cut short and will be issued again: its number, what is left of its timeout
  * (UINT64_MAX: it has none) and how many bytes of it are done. 0: there is none, 1: there is. Said to the engine where
  * the body goes on (om_remote_rest) before om_remote_start. */
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns, uint64_t *done);

@@ -214,6 +214,8 @@ static int take_bound(struct om_home *home, const struct om_frame *frame, const 
 	case OM_FRAME_CANCEL:
 		if (home->use == OM_SLOT_BODY && home->state->last_seq == frame->seq)
 			om_home_cancel(home);
+		else if (home->held && home->held_seq == frame->seq)
+			om_home_drop_held(home);
 		return 0;
 	case OM_FRAME_SIGNAL_TAKEN:
 		return take_signal_taken(home, frame->seq);

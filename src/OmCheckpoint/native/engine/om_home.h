@@ -91,6 +91,7 @@ void om_home_pump(struct om_home *home);
 int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void om_home_post(struct om_home *home, enum om_slot_use use, int64_t number, const uint64_t args[6]);
 void om_home_cancel(struct om_home *home);
+void om_home_drop_held(struct om_home *home); /* a call that waits for the slot is wanted back */
 int om_home_send(struct om_home *home, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
 int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void *om_home_responder(void *home);

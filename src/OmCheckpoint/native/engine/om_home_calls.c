@@ -35,9 +35,9 @@ static void send_answer(struct om_home *home)
 		     (uint32_t)om_buffer_bytes(&home->reply));
 }
 
-static void answer_without_deputy(struct om_home *home, int64_t error)
+static void answer(struct om_home *home, int64_t error, uint32_t flags)
 {
-	struct om_reply reply = {.result = error};
+	struct om_reply reply = {.result = error, .flags = flags};
 	om_buffer_take(&home->reply, om_buffer_bytes(&home->reply));
 	uint8_t *room = om_buffer_room(&home->reply, sizeof(reply));
 	if (!room)
@@ -47,12 +47,17 @@ static void answer_without_deputy(struct om_home *home, int64_t error)
 	send_answer(home);
 }
 
+static void answer_without_deputy(struct om_home *home, int64_t error)
+{
+	answer(home, error, 0);
+}
+
 static void take_body_answer(struct om_home *home)
 {
 	int64_t result = home->slot->result;
 	uint32_t flags = home->slot->answer_flags & OM_ANSWER_CANCELLED ? OM_REPLY_CANCELLED : 0;
-	if (result == -EINTR && home->placed->syscall->flags & OM_SYSCALL_REISSUE)
-		flags |= OM_REPLY_CANCELLED;
+	if (!flags && result == -EINTR && home->placed->syscall->flags & OM_SYSCALL_REISSUE)
+		flags = OM_REPLY_CANCELLED | OM_REPLY_WAITED;
 	if (flags)
 		result = -EINTR;
 	else if (home->cancelled == home->state->last_request)
@@ -223,6 +228,16 @@ void om_home_cancel(struct om_home *home)
 	info.si_code = OM_CANCEL_SI_CODE;
 	info.si_value.sival_int = (int)request;
 	syscall(SYS_pidfd_send_signal, home->pidfd, info.si_signo, &info, 0);
+}
+
+void om_home_drop_held(struct om_home *home)
+{
+	struct om_home_state *state = home->state;
+	home->held = false;
+	om_buffer_take(&home->held_call, om_buffer_bytes(&home->held_call));
+	state->seq_before = state->last_seq;
+	state->last_seq = home->held_seq;
+	answer(home, -EINTR, OM_REPLY_CANCELLED);
 }
 
 uint64_t om_home_data_address(const om_home *home)

@@ -92,6 +92,7 @@ int om_marshal_reply(struct om_marshal *m, const void *message, size_t bytes)
 	if (bytes < sizeof(reply) || bytes > OM_REPLY_BYTES_MAX)
 		return -EPROTO;
 	memcpy(&reply, message, sizeof(reply));
+	m->waited = reply.flags & OM_REPLY_WAITED && p->question == OM_QUESTION_NONE;
 	if (reply.flags & OM_REPLY_CANCELLED)
 		return OM_MARSHAL_CANCELLED;
 	if (p->question != OM_QUESTION_NONE)

@@ -43,6 +43,8 @@ struct om_marshal {
 	uint64_t args[6];
 	int64_t result;
 
+	bool waited; /* with OM_MARSHAL_CANCELLED: home had begun it */
+
 	uint8_t *request; /* struct om_request ... ; stays valid until the next begin or reply */
 	size_t request_bytes;
 

@@ -298,7 +298,7 @@ static void begin_state(struct om_remote *remote, uint32_t epoch)
 		remote->taken_over = true;
 		return;
 	}
-	*state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC, .epoch = epoch, .rest_ns = UINT64_MAX};
+	*state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC, .epoch = epoch, .rest_number = -1};
 }
 
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **result)

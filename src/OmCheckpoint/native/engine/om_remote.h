@@ -42,9 +42,10 @@ struct om_remote_state {
 	struct seccomp_notif call;
 	uint64_t done; /* bytes, by the pieces before */
 	uint64_t sent_ns;
-	uint64_t rest_ns; /* of the call that is issued again; UINT64_MAX: none */
-	uint64_t rest_done; /* bytes of it that are done already */
-	int64_t rest_number;
+	/* The call that had begun, was cut short and is issued again. */
+	int64_t rest_number; /* -1: none */
+	uint64_t rest_ns;    /* of its timeout; UINT64_MAX: it has none */
+	uint64_t rest_done;  /* bytes of it that are done already */
 	uint64_t rest_any; /* said by om_remote_rest: the arguments are not known */
 	uint64_t rest_args[6];
 	uint64_t rest_pointer;
@@ -79,6 +80,7 @@ struct om_remote {
 	bool signal_missed;  /* while quiesced for a move: home has it still */
 	uint32_t handing;    /* callbacks with a signal that have not returned */
 	bool cancel_sent;
+	bool begun; /* the body's call has waited at home, now or before it was issued again */
 	uint64_t connection; /* where home has said WELCOME; 0: HELLO is to be presented again */
 	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
 	struct om_usage usage_before; /* of the hosts before this one */
@@ -124,6 +126,11 @@ int om_remote_used(struct om_remote *remote, struct om_usage *usage);
 void om_remote_take_over(struct om_remote *remote);
 void om_remote_hand_out(struct om_remote *remote); /* without the lock */
 bool om_remote_still_waits(struct om_remote *remote);
+/* -ERESTART* for a call that is to be issued again. One that has not begun is as if the signals had come before it; one
+ * that has is interrupted by them as the table says, though it had to be issued again. */
+int64_t om_remote_restart(const struct om_remote *remote, bool begun);
+/* What the body issues now is what was cut short. */
+bool om_remote_is_rest(const struct om_remote *remote);
 /* The cancelled call of the body ends as a signal or a stop wants it. */
 void om_remote_end_cancelled(struct om_remote *remote);
 void *om_remote_receiver(void *remote);

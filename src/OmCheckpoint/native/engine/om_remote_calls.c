@@ -95,14 +95,11 @@ void om_remote_end_cancelled(struct om_remote *remote)
 	bool handler = handler_will_run(remote);
 	uint64_t done = handler || remote->why == OM_QUIESCE_RETURN ? 0 : om_marshal_done(&remote->marshal);
 	int step = om_marshal_interrupted(&remote->marshal, elapsed);
-	int64_t result = step < 0 ? -EINTR : done ? -513 : remote->marshal.result;
-	/* The calls that say EINTR whatever SA_RESTART says do so for a mere stop too (KERNEL.md 3), which would be
-	 * ours: 514 is EINTR if a handler runs, and the call again if none does. */
-	if (result == -EINTR)
-		result = -514;
+	int64_t result = step >= 0 && !done && remote->marshal.result > 0 ? remote->marshal.result
+									   : om_remote_restart(remote, remote->begun && !done);
 	remote->has_mask = remote->marshal.has_mask && result <= -512;
 	remote->mask = remote->marshal.mask;
-	if (!handler && (timed || done) && result <= -512) {
+	if (!handler && (timed || done || remote->begun) && result <= -512) {
 		state->rest_ns = timed ? rest : UINT64_MAX;
 		state->rest_done = done;
 		state->rest_number = state->call.data.nr;
@@ -116,6 +113,8 @@ void om_remote_end_cancelled(struct om_remote *remote)
 static int take_cancelled(struct om_remote *remote, bool own)
 {
 	struct om_marshal *m = active_marshal(remote);
+	if (!own)
+		remote->begun |= m->waited;
 	if (!own && remote->quiesced) {
 		om_remote_end_cancelled(remote);
 		return OM_MARSHAL_CANCELLED;
@@ -190,6 +189,26 @@ void om_remote_take_over(struct om_remote *remote)
 	}
 }
 
+bool om_remote_is_rest(const struct om_remote *remote)
+{
+	const struct om_remote_state *state = remote->state;
+	if (state->rest_number != state->call.data.nr)
+		return false;
+	return state->rest_any || (state->rest_pointer == state->call.data.instruction_pointer &&
+				   !memcmp(state->rest_args, state->call.data.args, sizeof(state->rest_args)));
+}
+
+int64_t om_remote_restart(const struct om_remote *remote, bool begun)
+{
+	const struct seccomp_data *call = &remote->state->call.data;
+	uint64_t args[6];
+	memcpy(args, call->args, sizeof(args));
+	int restart = om_syscall_of(call->nr, args)->restart;
+	/* The calls that say EINTR whatever SA_RESTART says do so for a mere stop too (KERNEL.md 3), which would be
+	 * ours: 514 is EINTR if a handler runs, and the call again if none does. */
+	return !begun ? -513 : restart == EINTR ? -514 : -restart;
+}
+
 /* What home has kept of signals meanwhile it sends after the next WELCOME. */
 static void go_on(struct om_remote *remote)
 {
@@ -209,7 +228,7 @@ int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_m
 	remote->why = why;
 	result = state->phase != OM_PHASE_NONE;
 	if (state->phase == OM_PHASE_QUEUED || state->phase == OM_PHASE_STRUCTURAL)
-		om_remote_answer_body(remote, -513, 0);
+		om_remote_answer_body(remote, om_remote_restart(remote, om_remote_is_rest(remote)), 0);
 	else if (state->phase == OM_PHASE_CANCELLED)
 		om_remote_end_cancelled(remote);
 	else if (remote->finished)
@@ -254,7 +273,7 @@ int om_remote_mask(om_remote *remote, uint64_t *mask)
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns, uint64_t *done)
 {
 	pthread_mutex_lock(&remote->lock);
-	bool there = remote->state->rest_ns != UINT64_MAX || remote->state->rest_done;
+	bool there = remote->state->rest_number >= 0;
 	if (there) {
 		*number = (int32_t)remote->state->rest_number;
 		*left_ns = remote->state->rest_ns;

@@ -77,20 +77,16 @@ static int apply_rest(struct om_remote *remote, int step)
 {
 	struct om_remote_state *state = remote->state;
 	uint64_t rest = state->rest_ns, done = state->rest_done, whole;
+	remote->begun = om_remote_is_rest(remote);
 	/* Data that has been moved must not be moved twice: remembered until the call comes again, whatever a handler does
 	 * in between. */
-	if (!done)
-		state->rest_ns = UINT64_MAX;
-	if ((rest == UINT64_MAX && !done) || step != OM_MARSHAL_SEND || state->rest_number != state->call.data.nr)
+	if (remote->begun || !done)
+		state->rest_number = -1;
+	if (!remote->begun || step != OM_MARSHAL_SEND)
 		return step;
-	if (!state->rest_any && (state->rest_pointer != state->call.data.instruction_pointer ||
-				 memcmp(state->rest_args, state->call.data.args, sizeof(state->rest_args))))
-		return step;
-	state->rest_ns = UINT64_MAX;
-	state->rest_done = 0;
 	if (done)
 		return om_marshal_behind(&remote->marshal, done);
-	if (!om_marshal_remaining(&remote->marshal, 0, &whole) || whole <= rest)
+	if (rest == UINT64_MAX || !om_marshal_remaining(&remote->marshal, 0, &whole) || whole <= rest)
 		return step;
 	return om_marshal_again(&remote->marshal, whole - rest);
 }
@@ -119,7 +115,7 @@ static void forward(struct om_remote *remote, const uint64_t args[6])
 	if (step < 0)
 		om_remote_answer_body(remote, step == -ESRCH ? -EINTR : step, 0);
 	else if (remote->quiesced) /* since we looked last; home knows nothing of it */
-		om_remote_answer_body(remote, -513, 0);
+		om_remote_answer_body(remote, om_remote_restart(remote, om_remote_is_rest(remote)), 0);
 	else if (step == OM_MARSHAL_DONE)
 		om_remote_answer_body(remote, remote->marshal.result, 0);
 	else if (remote->active)
@@ -176,9 +172,8 @@ static void take(struct om_remote *remote)
 
 	pthread_mutex_lock(&remote->lock);
 	if (remote->quiesced) {
-		/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. 513: whatever
-		 * signal comes then, for the call has not begun. */
-		om_remote_answer_body(remote, -513, 0);
+		/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. */
+		om_remote_answer_body(remote, om_remote_restart(remote, om_remote_is_rest(remote)), 0);
 	} else {
 		count(remote, state->call.data.nr, refused);
 		if (refused)
