@@ -29,7 +29,9 @@ internal static class LabUp
             Unified = mounts.Where(mount => mount.Unified).Select(mount => LabCgroups.DirectoryIn(mount, name)).FirstOrDefault(),
             Nodes = Enumerable.Range(1, count).Select(number => new NodeRecord
             {
-                Name = $"pc{number}", Address = LabNetwork.Address(subnet, number), MemoryBytes = sizes[number - 1],
+                Name = $"pc{number}",
+                Address = LabNetwork.Address(subnet, number),
+                MemoryBytes = sizes[number - 1],
             }).ToArray(),
         });
         using (labLock)

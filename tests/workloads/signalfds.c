@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT
- * signalfd: blocked signals read as a file, polled, queued with values. A process that has one stays at home until it is
- * closed, and goes there to make one. */
+ * signalfd: blocked signals read as a file, polled, queued with values. A process that has one stays at home until it
+ * is closed, and goes there to make one. */
 #include "workload.h"
 #include <sys/signalfd.h>
 

@@ -120,8 +120,8 @@ static void timers(int nothing)
 	CHECK(caught_value == 31 && caught_code == SI_TIMER && timer_delete(posix) == 0);
 }
 
-/* An unmoved sender signals again and again. Without SA_RESTART one of the signals ends the read; with it none does, and
- * the read goes on until there is something to read. */
+/* An unmoved sender signals again and again. Without SA_RESTART one of the signals ends the read; with it none does,
+ * and the read goes on until there is something to read. */
 static void interrupted_by_another(int fds[2], int flags)
 {
 	int acknowledge[2], status;

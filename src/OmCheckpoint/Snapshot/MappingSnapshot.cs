@@ -23,7 +23,14 @@ internal static class MappingSnapshot
     /// <summary>MADV_* by which a VmFlag is set again.</summary>
     private static readonly Dictionary<string, uint> Advice = new()
     {
-        ["rr"] = 1, ["sr"] = 2, ["dc"] = 10, ["mg"] = 12, ["hg"] = 14, ["nh"] = 15, ["dd"] = 16, ["wf"] = 18,
+        ["rr"] = 1,
+        ["sr"] = 2,
+        ["dc"] = 10,
+        ["mg"] = 12,
+        ["hg"] = 14,
+        ["nh"] = 15,
+        ["dd"] = 16,
+        ["wf"] = 18,
     };
 
     public static void Take(Tracee tracee, IReadOnlyList<MemoryArea> areas, ProcessImage image)

@@ -100,7 +100,9 @@ internal static class ThreadSnapshot
         image.Memory = MemorySnapshot.Take(pid, (ulong)results[brk]);
         image.Clocks = new ClockOffsets
         {
-            MonotonicNs = Time(results, times, 0), BoottimeNs = Time(results, times, 1), RealtimeNs = Time(results, times, 2),
+            MonotonicNs = Time(results, times, 0),
+            BoottimeNs = Time(results, times, 1),
+            RealtimeNs = Time(results, times, 2),
         };
 
         for (var signal = 1; signal <= Signals.Count; signal++)

@@ -57,13 +57,13 @@ struct om_agent_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t code_bytes;
-	uint32_t batch_entry;   /* rdi = address of a struct om_batch; ends in int3 */
-	uint32_t deputy_entry;  /* rdi = address of the thread's struct om_slot, rsp = its stack; never returns */
-	uint32_t signal_handler; /* sa_handler of every converted signal, SA_SIGINFO, no SA_RESTART */
+	uint32_t batch_entry;     /* rdi = address of a struct om_batch; ends in int3 */
+	uint32_t deputy_entry;    /* rdi = address of the thread's struct om_slot, rsp = its stack; never returns */
+	uint32_t signal_handler;  /* sa_handler of every converted signal, SA_SIGINFO, no SA_RESTART */
 	uint32_t signal_restorer; /* sa_restorer that goes with it */
-	uint32_t call_begin;    /* [call_begin, call_end): a signal here cancels the call (KERNEL.md 11) */
-	uint32_t call_end;      /* address of the instruction behind `syscall` */
-	uint32_t call_cancelled; /* where the handler sends a cancelled call */
+	uint32_t call_begin;      /* [call_begin, call_end): a signal here cancels the call (KERNEL.md 11) */
+	uint32_t call_end;        /* address of the instruction behind `syscall` */
+	uint32_t call_cancelled;  /* where the handler sends a cancelled call */
 	uint32_t reserved;
 };
 _Static_assert(sizeof(struct om_agent_header) == 48, "om_agent_header");
@@ -90,11 +90,11 @@ _Static_assert(sizeof(struct om_batch) == 16, "om_batch");
 /*
  * Arena transport: the deputy runs. One slot a thread.
  *
- * The warden writes number, args and data, then stores `request` (a sequence number that never repeats within an epoch's
- * life of the slot) with release order and wakes the futex at `request`. The deputy executes, writes result and
- * flags, stores `answer = request`, increments `doorbell` and wakes it. The warden waits at `doorbell`, which also rings
- * for signals. The deputy trusts nothing here beyond what its own user could do anyway; the warden copies once and
- * checks the copy (KERNEL.md 24).
+ * The warden writes number, args and data, then stores `request` (a sequence number that never repeats within an
+ * epoch's life of the slot) with release order and wakes the futex at `request`. The deputy executes, writes result and
+ * flags, stores `answer = request`, increments `doorbell` and wakes it. The warden waits at `doorbell`, which also
+ * rings for signals. The deputy trusts nothing here beyond what its own user could do anyway; the warden copies once
+ * and checks the copy (KERNEL.md 24).
  */
 #define OM_SIGNAL_RING 32u
 
@@ -108,8 +108,8 @@ _Static_assert(sizeof(struct om_signal) == 136, "om_signal");
 #define OM_ANSWER_CANCELLED 1u /* the call had no effect: a signal or a cancel came first */
 
 struct om_slot {
-	uint32_t request; /* futex, written by the warden */
-	uint32_t answer;  /* written by the deputy */
+	uint32_t request;  /* futex, written by the warden */
+	uint32_t answer;   /* written by the deputy */
 	uint32_t doorbell; /* futex, written by the deputy */
 	uint32_t unused;
 	uint32_t answer_flags;
@@ -131,9 +131,9 @@ _Static_assert(offsetof(struct om_slot, signal_head) == 128, "om_slot.signal_hea
 _Static_assert(offsetof(struct om_slot, signals) == 144, "om_slot.signals");
 _Static_assert(sizeof(struct om_slot) <= OM_SLOT_HEADER_BYTES, "om_slot fits its header");
 
-/* The signal by which the warden cancels a call of a deputy: rt_tgsigqueueinfo with this si_code (< 0, KERNEL.md 31) and
- * si_value = request. Any signal number does; the handler knows it by the code and does not pass it on. */
-#define OM_CANCEL_SIGNAL 33
+/* The signal by which the warden cancels a call of a deputy: rt_tgsigqueueinfo with this si_code (< 0, KERNEL.md 31)
+ * and si_value = request. Any signal number does; the handler knows it by the code and does not pass it on. */
+#define OM_CANCEL_SIGNAL  33
 #define OM_CANCEL_SI_CODE (-0x4f4d)
 
 #endif

@@ -56,7 +56,8 @@ struct om_reply_part {
 	1u /* not executed, or interrupted before it had any effect: no parts, result without meaning */
 
 #define OM_REPLY_CUT                                                                                                   \
-	2u /* home was told to cancel it, or had to, and it had begun: what it has done may be less than it would have */
+	2u /* home was told to cancel it, or had to, and it had begun: what it has done may be less than it would have \
+	    */
 
 #define OM_REPLY_WAITED 4u /* with OM_REPLY_CANCELLED: it had begun, and waited */
 

@@ -13,7 +13,9 @@ internal static class ExecCommand
         var node = Arguments.Node();
         var program = new Argument<string[]>("command")
         {
-            Description = "Program and arguments, after --", HelpName = "CMD", Arity = ArgumentArity.OneOrMore,
+            Description = "Program and arguments, after --",
+            HelpName = "CMD",
+            Arity = ArgumentArity.OneOrMore,
         };
         var tty = new Option<bool>("--tty", "-t") { Description = "A terminal for the command even if stdin is none" };
         var noTty = new Option<bool>("--no-tty", "-T") { Description = "No terminal of its own even if stdin is one" };

@@ -45,7 +45,9 @@ internal static class NetworkNamespace
     {
         var start = new ProcessStartInfo(program, arguments)
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         start.Environment["PATH"] = "/usr/sbin:/sbin:/usr/bin:/bin";
         try

@@ -81,7 +81,9 @@ internal static class NodeLauncher
         ];
         var start = new ProcessStartInfo(Installation.Init, arguments)
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         using var process = Process.Start(start)!;
         process.StandardInput.Close();

@@ -20,7 +20,9 @@ internal static class NodeProgram
     {
         var start = new ProcessStartInfo(Installation.Enter, EnterArguments(lab, node, "no", null, command))
         {
-            RedirectStandardInput = true, RedirectStandardOutput = true, RedirectStandardError = true,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
         };
         var process = Process.Start(start)!;
         process.StandardInput.Close();

@@ -208,7 +208,9 @@ public sealed class ClusterTests : IDisposable
         using GrpcChannel channel = pc1.Dial(new TlsTarget { Accept = _ => null });
         var request = new JoinRequest
         {
-            Token = token, Node = "pc2", CertificateRequest = ByteString.CopyFrom(CertificateAuthority.MakeRequest("pc3", key)),
+            Token = token,
+            Node = "pc2",
+            CertificateRequest = ByteString.CopyFrom(CertificateAuthority.MakeRequest("pc3", key)),
             Info = new NodeInfo { DaemonPort = 7946, LinkPort = 7947 },
         };
         await RefusedAsync(StatusCode.InvalidArgument, "names 'pc3', the node calls itself 'pc2'", () => channel.CallAsync(ClusterMethods.Join, request, null, Token));

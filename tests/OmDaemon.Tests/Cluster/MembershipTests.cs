@@ -190,6 +190,11 @@ public sealed class MembershipTests
 
     private static NodeInfo Info(string node, ulong incarnation = 1, ulong sequence = 1, string address = "10.0.0.1") => new()
     {
-        Node = node, Address = address, DaemonPort = 7946, LinkPort = 7947, Incarnation = incarnation, Sequence = sequence,
+        Node = node,
+        Address = address,
+        DaemonPort = 7946,
+        LinkPort = 7947,
+        Incarnation = incarnation,
+        Sequence = sequence,
     };
 }

@@ -3,10 +3,10 @@
  *
  *   memory_child ADDRESS BYTES MODE [source FILE | target BYTES]
  *
- * Maps BYTES at ADDRESS; MODE: blank, random (no page of zeros), mixed (single pages and long runs of zeros), any of them with a
- * trailing '+' for huge pages. `source` maps FILE privately and writes one page of zeros over its second page; `target` maps a blank
- * memfd to be filled, and once more a private page of ones. Says "ready FILE_ADDRESS PRIVATE_ADDRESS", then answers each line
- * "hash ADDRESS BYTES" with a hash of that memory, until its input ends.
+ * Maps BYTES at ADDRESS; MODE: blank, random (no page of zeros), mixed (single pages and long runs of zeros), any of
+ * them with a trailing '+' for huge pages. `source` maps FILE privately and writes one page of zeros over its second
+ * page; `target` maps a blank memfd to be filled, and once more a private page of ones. Says "ready FILE_ADDRESS
+ * PRIVATE_ADDRESS", then answers each line "hash ADDRESS BYTES" with a hash of that memory, until its input ends.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
@@ -65,7 +65,8 @@ int main(int argc, char **argv)
 	if (argc != 4 && argc != 6)
 		return 2;
 	size_t bytes = strtoul(argv[2], NULL, 0);
-	char *memory = map((void *)strtoul(argv[1], NULL, 0), bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1);
+	char *memory =
+		map((void *)strtoul(argv[1], NULL, 0), bytes, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1);
 
 	if (strchr(argv[3], '+'))
 		madvise(memory, bytes, MADV_HUGEPAGE);

@@ -63,8 +63,8 @@ struct om_callbacks {
 	/* notification: the one that waits, or 0; for information, see Signals above. */
 	void (*remote_signal)(void *context, uint64_t key, uint32_t tid, const struct om_signal *signal,
 			      uint64_t notification);
-	/* A call waits under a mask of its own that lets a signal through which was pending before: it is to be stopped as
-	 * for a new one, see om_remote_mask. */
+	/* A call waits under a mask of its own that lets a signal through which was pending before: it is to be stopped
+	 * as for a new one, see om_remote_mask. */
 	void (*remote_unmasked)(void *context, uint64_t key);
 	void (*remote_control)(void *context, uint64_t key, uint32_t what); /* OM_CONTROL_* from home */
 	void (*link_state)(void *context, const char *node, bool up, const char *why);
@@ -157,13 +157,15 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms);
 /* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512
  * (ERESTARTSYS and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the
  * thread before. Blocks for timeout_ms at most. A notification handed out by remote_structural is taken back unless
- * om_remote_conduct has taken it; one that has been is the caller's affair. 1: a call in progress has been ended; 0: there
- * was none. -ENOTCONN: it is in progress at home and the link is down; -ETIMEDOUT: home does not end it (the deputy is
- * stopped, or sleeps where nothing interrupts it); then nothing has changed. */
+ * om_remote_conduct has taken it; one that has been is the caller's affair. 1: a call in progress has been ended; 0:
+ * there was none. -ENOTCONN: it is in progress at home and the link is down; -ETIMEDOUT: home does not end it (the
+ * deputy is stopped, or sleeps where nothing interrupts it); then nothing has changed. */
 enum om_quiesce {
 	OM_QUIESCE_HERE,   /* the body goes on here: to queue signals, to hold it for a while */
-	OM_QUIESCE_MOVE,   /* it goes on at another host, unless the move fails. Signals are left with home until resume */
-	OM_QUIESCE_RETURN, /* ... at home, where nothing is known of a call that is half done: it ends with what it did */
+	OM_QUIESCE_MOVE,   /* it goes on at another host, unless the move fails. Signals are left with home until resume
+			    */
+	OM_QUIESCE_RETURN, /* ... at home, where nothing is known of a call that is half done: it ends with what it did
+			    */
 };
 int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_ms);
 int om_remote_resume(om_remote *remote);
@@ -173,9 +175,9 @@ int om_remote_resume(om_remote *remote);
  * made to execute rt_sigsuspend(mask) in the place of the call; at the signal-delivery-stop its registers are put back
  * with rax = -EINTR, orig_rax = -1, and it is detached with that signal. (tests/engine/tracer.c does it.) */
 int om_remote_mask(om_remote *remote, uint64_t *mask);
-/* While quiesced: the call that had begun, was cut short and will be issued again: its number, what is left of its timeout
- * (UINT64_MAX: it has none) and how many bytes of it are done. 0: there is none, 1: there is. Said to the engine where
- * the body goes on (om_remote_rest) before om_remote_start. */
+/* While quiesced: the call that had begun, was cut short and will be issued again: its number, what is left of its
+ * timeout (UINT64_MAX: it has none) and how many bytes of it are done. 0: there is none, 1: there is. Said to the
+ * engine where the body goes on (om_remote_rest) before om_remote_start. */
 int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns, uint64_t *done);
 void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns, uint64_t done);
 void om_remote_close(om_remote *remote);
@@ -187,8 +189,8 @@ int om_remote_epoch(om_remote *remote, uint32_t epoch);
 int om_remote_conduct(om_remote *remote, uint64_t notification);
 /* Not answered after all: it waits until the body is stopped, and is taken back then. */
 void om_remote_postpone(om_remote *remote, uint64_t notification);
-/* Answers a notification that om_remote_conduct has taken. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE lets it run
- * here. */
+/* Answers a notification that om_remote_conduct has taken. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE
+ * lets it run here. */
 int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, uint32_t flags);
 /* Executes a call in the deputy on behalf of the warden, as if the body had made it: buffers are those of the body at
  * the addresses in args (marshalled by the table), or with `local` set, of the warden itself. Blocks until answered. */

@@ -62,7 +62,7 @@ struct om_home {
 
 	enum om_slot_use use;
 	uint32_t cancelled; /* the request that om_home_cancel was for */
-	bool unplaced; /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
+	bool unplaced;      /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
 	struct om_placed *placed;
 	const char *complaint; /* about a request; told once, without the lock */
 	bool complained;

@@ -46,7 +46,7 @@ struct om_remote_state {
 	int64_t rest_number; /* -1: none */
 	uint64_t rest_ns;    /* of its timeout; UINT64_MAX: it has none */
 	uint64_t rest_done;  /* bytes of it that are done already */
-	uint64_t rest_any; /* said by om_remote_rest: the arguments are not known */
+	uint64_t rest_any;   /* said by om_remote_rest: the arguments are not known */
 	uint64_t rest_args[6];
 	uint64_t rest_pointer;
 };
@@ -80,12 +80,12 @@ struct om_remote {
 	bool signal_missed;  /* while quiesced for a move: home has it still */
 	uint32_t handing;    /* callbacks with a signal that have not returned */
 	bool cancel_sent;
-	bool begun; /* the body's call has waited at home, now or before it was issued again */
+	bool begun;          /* the body's call has waited at home, now or before it was issued again */
 	uint64_t connection; /* where home has said WELCOME; 0: HELLO is to be presented again */
 	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
-	struct om_usage usage_before; /* of the hosts before this one */
+	struct om_usage usage_before;    /* of the hosts before this one */
 	uint64_t user_told, system_told; /* of this one, ns */
-	struct om_marshal marshal;    /* of the body's call */
+	struct om_marshal marshal;       /* of the body's call */
 	struct om_own_call own;
 	bool has_mask; /* of the call that was cut short while quiesced */
 	uint64_t mask;

@@ -95,8 +95,9 @@ void om_remote_end_cancelled(struct om_remote *remote)
 	bool handler = handler_will_run(remote);
 	uint64_t done = handler || remote->why == OM_QUIESCE_RETURN ? 0 : om_marshal_done(&remote->marshal);
 	int step = om_marshal_interrupted(&remote->marshal, elapsed);
-	int64_t result = step >= 0 && !done && remote->marshal.result > 0 ? remote->marshal.result
-									   : om_remote_restart(remote, remote->begun && !done);
+	int64_t result = step >= 0 && !done && remote->marshal.result > 0
+				 ? remote->marshal.result
+				 : om_remote_restart(remote, remote->begun && !done);
 	remote->has_mask = remote->marshal.has_mask && result <= -512;
 	remote->mask = remote->marshal.mask;
 	if (!handler && (timed || done || remote->begun) && result <= -512) {
@@ -148,7 +149,8 @@ int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t 
 	}
 	if (step == OM_MARSHAL_SEND)
 		om_remote_post(remote, own);
-	else if (step == OM_MARSHAL_DONE && !own && !remote->quiesced && remote->signals_handed != remote->signals_taken)
+	else if (step == OM_MARSHAL_DONE && !own && !remote->quiesced &&
+		 remote->signals_handed != remote->signals_taken)
 		remote->finished = true; /* a signal that came first is there before the call returns: raise, SIGPIPE */
 	else if (step == OM_MARSHAL_DONE)
 		finish(remote, own, m->result);

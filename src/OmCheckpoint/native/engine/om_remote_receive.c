@@ -78,8 +78,8 @@ static int apply_rest(struct om_remote *remote, int step)
 	struct om_remote_state *state = remote->state;
 	uint64_t rest = state->rest_ns, done = state->rest_done, whole;
 	remote->begun = om_remote_is_rest(remote);
-	/* Data that has been moved must not be moved twice: remembered until the call comes again, whatever a handler does
-	 * in between. */
+	/* Data that has been moved must not be moved twice: remembered until the call comes again, whatever a handler
+	 * does in between. */
 	if (remote->begun || !done)
 		state->rest_number = -1;
 	if (!remote->begun || step != OM_MARSHAL_SEND)

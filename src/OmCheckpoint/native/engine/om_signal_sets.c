@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Which signals a process blocks, ignores, has handlers for and has waiting, from /proc/PID/status (KERNEL.md: PTRACE_GETSIGMASK
- * wants a tracer, and none is attached). Bit n-1 is signal n.
+ * Which signals a process blocks, ignores, has handlers for and has waiting, from /proc/PID/status (KERNEL.md:
+ * PTRACE_GETSIGMASK wants a tracer, and none is attached). Bit n-1 is signal n.
  */
 #include <errno.h>
 #include <fcntl.h>

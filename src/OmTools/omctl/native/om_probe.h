@@ -1,7 +1,7 @@
 /*
- * Probes of the kernel for `omctl doctor`. Each tries the thing itself, on children and memory of its own, and leaves nothing
- * behind: no process, fd, mapping or changed state of the caller. Called from one thread. Returns 0 if it works, else -errno;
- * what else there is to know goes into *value.
+ * Probes of the kernel for `omctl doctor`. Each tries the thing itself, on children and memory of its own, and leaves
+ * nothing behind: no process, fd, mapping or changed state of the caller. Called from one thread. Returns 0 if it
+ * works, else -errno; what else there is to know goes into *value.
  */
 #pragma once
 #include <stdint.h>

@@ -17,9 +17,9 @@
 #define CLONE_NEWTIME 0x00000080
 #endif
 
-#define CHOSEN_PID 4711
+#define CHOSEN_PID     4711
 #define OFFSET_SECONDS 100000
-#define CELL (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS)
+#define CELL           (CLONE_NEWUSER | CLONE_NEWPID | CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWUTS | CLONE_NEWNS)
 
 /* As fork, with flags, and a pid in the (innermost) namespace unless 0. */
 static pid_t spawn(uint64_t flags, pid_t chosen)

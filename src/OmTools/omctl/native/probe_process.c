@@ -42,7 +42,8 @@ int om_probe_ptrace(uint64_t *xsave_bytes)
 	int ret = seize_and_stop(pid);
 	struct user_regs_struct regs;
 	struct iovec general = {&regs, sizeof(regs)}, extended = {xsave, sizeof(xsave)};
-	if (!ret && (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &general) || ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &general) ||
+	if (!ret && (ptrace(PTRACE_GETREGSET, pid, NT_PRSTATUS, &general) ||
+		     ptrace(PTRACE_SETREGSET, pid, NT_PRSTATUS, &general) ||
 		     ptrace(PTRACE_GETREGSET, pid, NT_X86_XSTATE, &extended)))
 		ret = -errno;
 	*xsave_bytes = ret ? 0 : extended.iov_len;
@@ -70,7 +71,8 @@ int om_probe_process_vm(uint64_t *unused)
 	pid_t pid = probe_sleeper();
 	if (pid < 0)
 		return pid;
-	struct iovec there = {(void *)&cell, sizeof(cell)}, into = {&seen, sizeof(seen)}, from = {&other, sizeof(other)}, back = {&again, sizeof(again)};
+	struct iovec there = {(void *)&cell, sizeof(cell)}, into = {&seen, sizeof(seen)},
+		     from = {&other, sizeof(other)}, back = {&again, sizeof(again)};
 	int ret = 0;
 	if (process_vm_readv(pid, &into, 1, &there, 1, 0) < 0 || process_vm_writev(pid, &from, 1, &there, 1, 0) < 0 ||
 	    process_vm_readv(pid, &back, 1, &there, 1, 0) < 0)
@@ -87,7 +89,8 @@ int om_probe_mm_map(uint64_t *unused)
 	return prctl(PR_SET_MM, PR_SET_MM_MAP_SIZE, &bytes, 0, 0) ? -errno : 0;
 }
 
-/* Opening through map_files asks for CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, and for CONFIG_CHECKPOINT_RESTORE before 4.3. */
+/* Opening through map_files asks for CAP_CHECKPOINT_RESTORE or CAP_SYS_ADMIN, and for CONFIG_CHECKPOINT_RESTORE
+ * before 4.3. */
 int om_probe_map_files(uint64_t *unused)
 {
 	char line[512], path[128] = "";
@@ -113,7 +116,8 @@ int om_probe_pidfd(uint64_t *unused)
 		return pid;
 	int ret = 0, taken = -1;
 	int fd = syscall(SYS_pidfd_open, pid, 0);
-	if (fd < 0 || (taken = syscall(SYS_pidfd_getfd, fd, 0, 0)) < 0 || syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0))
+	if (fd < 0 || (taken = syscall(SYS_pidfd_getfd, fd, 0, 0)) < 0 ||
+	    syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0))
 		ret = -errno;
 	struct pollfd ended = {fd, POLLIN, 0};
 	if (!ret && poll(&ended, 1, 10000) != 1)
