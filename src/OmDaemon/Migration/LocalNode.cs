@@ -32,16 +32,17 @@ internal sealed partial class LocalNode(
         EnteredAsync(request.Key, Stage.Freeze, () => ThawInsideAsync(request), cancellationToken);
 
     public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
-        RestoreAsync(request, options.Node, cancellationToken);
+        RestoreAsync(request, options.Node, null, cancellationToken);
 
     /// <param name="home">Who conducts; this node for a Return.</param>
-    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, string home, CancellationToken cancellationToken)
+    /// <param name="ahead">Home's clocks less ours; null: as the image tells.</param>
+    public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, string home, ClockOffsets? ahead, CancellationToken cancellationToken)
     {
         if (request.Image is null || request.Key == 0 || request.Epoch == 0)
             return Task.FromResult(Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, "the request has no image, key or epoch")));
         if (check(request.Image) is { } wrong)
             return Task.FromResult(Step<RestoreReply>.Refused(Failures.Broken(Stage.Restore, $"the image is not valid: {wrong}")));
-        return EnteredAsync(request.Key, Stage.Restore, () => RestoreAdmittedAsync(request, home, cancellationToken), cancellationToken);
+        return EnteredAsync(request.Key, Stage.Restore, () => RestoreAdmittedAsync(request, home, ahead, cancellationToken), cancellationToken);
     }
 
     public Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken) =>
@@ -119,7 +120,7 @@ internal sealed partial class LocalNode(
         return new FreezeReply { Image = image, FreezeUs = frozen.Value.FreezeUs, SnapshotUs = frozen.Value.SnapshotUs };
     }
 
-    private async Task<Step<RestoreReply>> RestoreAdmittedAsync(RestoreRequest request, string home, CancellationToken cancellationToken)
+    private async Task<Step<RestoreReply>> RestoreAdmittedAsync(RestoreRequest request, string home, ClockOffsets? ahead, CancellationToken cancellationToken)
     {
         CellLimits? limits = null;
         if (home != options.Node)
@@ -134,7 +135,7 @@ internal sealed partial class LocalNode(
         _restores[request.Key] = given;
         try
         {
-            return await RestoreInsideAsync(request, home, limits, given.Token).ConfigureAwait(false);
+            return await RestoreInsideAsync(request, home, limits, ahead, given.Token).ConfigureAwait(false);
         }
         finally
         {
@@ -171,13 +172,13 @@ internal sealed partial class LocalNode(
         return guests.TryAdd(Guest.Of(request, home)) ? null : Failures.Broken(Stage.Restore, "a body with this key is here already");
     }
 
-    private async Task<Step<RestoreReply>> RestoreInsideAsync(RestoreRequest request, string home, CellLimits? limits, CancellationToken cancellationToken)
+    private async Task<Step<RestoreReply>> RestoreInsideAsync(RestoreRequest request, string home, CellLimits? limits, ClockOffsets? ahead, CancellationToken cancellationToken)
     {
         string stage = home == options.Node ? Stage.Return : Stage.Restore;
         if (await faults.AtAsync(stage, cancellationToken).ConfigureAwait(false) is { } fault)
             return await GiveUpAsync(request.Key, fault).ConfigureAwait(false);
 
-        var restore = new WardenRestore { Key = request.Key, Epoch = request.Epoch, Image = request.Image, Home = home, Limits = limits };
+        var restore = new WardenRestore { Key = request.Key, Epoch = request.Epoch, Image = request.Image, Home = home, Limits = limits, Ahead = ahead };
         WardenAnswer answer = await warden.AskAsync(new ToWarden { Restore = restore }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         Step<WardenRestoring> restoring = Steps.Of(answer, Stage.Restore, reply => reply.Restoring);
         if (!restoring.Ok)

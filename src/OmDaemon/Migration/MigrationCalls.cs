@@ -17,5 +17,6 @@ internal static class MigrationCalls
     public static GrpcMethod<KeyRequest, MoveReply> Discard { get; } = new(Service, "Discard");
     public static GrpcMethod<ReturnRequest, Empty> RequestReturn { get; } = new(Service, "RequestReturn");
     public static GrpcMethod<EndedRequest, Empty> Ended { get; } = new(Service, "Ended");
+    public static GrpcMethod<ClockRequest, ClockOffsets> Clock { get; } = new(Service, "Clock");
     public static GrpcMethod<HeldRequest, HeldReply> Held { get; } = new(Service, "Held");
 }

@@ -1,6 +1,7 @@
 // gRPC service Migration: what other nodes' daemons may order here. The certificate says who asks. Only the home of a key may touch its body
 // here, and only the node where a body is may speak for it; the rest is refused and logged.
 using Microsoft.Extensions.Logging;
+using OpenMosix.Checkpoint;
 using OpenMosix.Daemon.Jobs;
 using OpenMosix.Daemon.Warden;
 using OpenMosix.Grpc;
@@ -9,7 +10,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class MigrationService(
-    LocalNode node, Guests guests, IWarden warden, JobRegistry jobs, HomeComing homeComing, TimeProvider time, ILogger<MigrationService> log)
+    LocalNode node, Guests guests, IWarden warden, JobRegistry jobs, HomeComing homeComing, HomeClocks clocks, TimeProvider time, ILogger<MigrationService> log)
 {
     public void Bind(IServiceBinder service) => service
         .Unary<FreezeRequest, FreezeReply>("Freeze", FreezeAsync)
@@ -20,7 +21,8 @@ internal sealed partial class MigrationService(
         .Unary<KeyRequest, MoveReply>("Discard", (request, call) => OrderAsync(request.Key, call, () => node.DiscardAsync(request, call.CancellationToken)))
         .Unary<ReturnRequest, Empty>("RequestReturn", RequestReturnAsync)
         .Unary<EndedRequest, Empty>("Ended", Ended)
-        .Unary<HeldRequest, HeldReply>("Held", HeldAsync);
+        .Unary<HeldRequest, HeldReply>("Held", HeldAsync)
+        .Unary<ClockRequest, ClockOffsets>("Clock", (_, _) => Task.FromResult(ClockReader.Read()));
 
     private async Task<FreezeReply> FreezeAsync(FreezeRequest request, ServerCall call)
     {
@@ -36,7 +38,8 @@ internal sealed partial class MigrationService(
             MustBeHome(request.Key, call);
         if (jobs.FindByKey(request.Key) is not null)
             throw Denied(call, request.Key, "the key is of a process whose home is this node");
-        Step<RestoreReply> step = await node.RestoreAsync(request, home, call.CancellationToken).ConfigureAwait(false);
+        ClockOffsets? ahead = await clocks.AheadAsync(home, call.CancellationToken).ConfigureAwait(false);
+        Step<RestoreReply> step = await node.RestoreAsync(request, home, ahead, call.CancellationToken).ConfigureAwait(false);
         return Answer(step, failure => new RestoreReply { Failure = failure });
     }
 

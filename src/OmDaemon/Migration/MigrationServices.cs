@@ -17,6 +17,7 @@ public static class MigrationServices
         .AddSingleton<IPageShip, PageShip>()
         .AddSingleton<Guests>()
         .AddSingleton<LocalNode>()
+        .AddSingleton<HomeClocks>()
         .AddSingleton<MoveNodes>()
         .AddSingleton<HomeDeputy>()
         .AddSingleton<Errands>()

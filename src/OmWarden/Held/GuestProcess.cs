@@ -127,9 +127,10 @@ internal sealed partial class GuestProcess : HeldProcess
     {
         long begin = Stopwatch.GetTimestamp();
         ClockOffsets here = ClockReader.Read();
-        // No time is added for the way here: it would have to be guessed from two nodes' wall clocks, and a clock that is ahead
-        // steps back when the body returns.
-        var clock = new CellClock(image.Clocks.MonotonicNs - here.MonotonicNs, image.Clocks.BoottimeNs - here.BoottimeNs);
+        // The image's is what they showed a while ago: they never step back behind that.
+        var clock = new CellClock(
+            Math.Max(image.Clocks.MonotonicNs - here.MonotonicNs, request.Ahead?.MonotonicNs ?? long.MinValue),
+            Math.Max(image.Clocks.BoottimeNs - here.BoottimeNs, request.Ahead?.BoottimeNs ?? long.MinValue));
         firstId = SubordinateIds.Draw(Context.TakenIds);
         try
         {

@@ -63,7 +63,7 @@ public sealed class LocalNodeTests
         using var world = new World();
         world.Break("b", "Pull", Fault.Hangs);
         Task<Step<RestoreReply>> restore = world.Nodes["b"].RestoreAsync(
-            new RestoreRequest { Key = World.Key, Epoch = 1, Image = World.Image(), Source = World.Home }, World.Home, Cancellation);
+            new RestoreRequest { Key = World.Key, Epoch = 1, Image = World.Image(), Source = World.Home }, World.Home, null, Cancellation);
         Assert.Equal(Held.Restoring, world.Wardens["b"].State);
 
         await world.Nodes["b"].WardenLostAsync(Cancellation);

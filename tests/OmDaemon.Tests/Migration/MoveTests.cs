@@ -171,7 +171,7 @@ public sealed class MoveTests
         image.Extents[0].Bytes = 64UL << 30;
 
         Step<Protocol.V1.RestoreReply> step = await world.Nodes["b"].RestoreAsync(
-            new() { Key = World.Key, Epoch = 1, Image = image, Source = World.Home }, World.Home, TestContext.Current.CancellationToken);
+            new() { Key = World.Key, Epoch = 1, Image = image, Source = World.Home }, World.Home, null, TestContext.Current.CancellationToken);
 
         Assert.Equal(Sureness.Refused, step.Sureness);
         Assert.Equal("target-memory", step.Failure!.Refusal.Name);

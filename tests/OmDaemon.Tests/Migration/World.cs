@@ -135,7 +135,7 @@ internal sealed class Wire(World world, LocalNode node) : IMoveNode
         SendAsync("wire Thaw", () => node.ThawAsync(request, cancellationToken));
 
     public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
-        SendAsync("wire Restore", () => node.RestoreAsync(request, World.Home, cancellationToken));
+        SendAsync("wire Restore", () => node.RestoreAsync(request, World.Home, null, cancellationToken));
 
     public Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken) =>
         SendAsync("wire Run", () => node.RunAsync(request, cancellationToken));
