@@ -13,22 +13,26 @@ internal sealed class HomeClocks(IPeerChannels channels, TimeProvider time)
 {
     private const int Exchanges = 5;
 
+    /// <summary>A move does not wait longer for a better clock; what is known from before, or the image's, will do.</summary>
+    private static readonly TimeSpan Within = TimeSpan.FromSeconds(1);
+
     /// <summary>Two clocks drift apart by some ten microseconds a second.</summary>
     private static readonly TimeSpan GoodFor = TimeSpan.FromSeconds(10);
 
     private readonly ConcurrentDictionary<string, (ClockOffsets Ahead, long MeasuredAt)> _known = new();
 
-    /// <summary>Null: the node does not answer.</summary>
+    /// <summary>Null: the node has never answered.</summary>
     public async Task<ClockOffsets?> AheadAsync(string node, CancellationToken cancellationToken)
     {
-        if (_known.TryGetValue(node, out (ClockOffsets Ahead, long MeasuredAt) known) && time.GetElapsedTime(known.MeasuredAt) < GoodFor)
+        bool heardBefore = _known.TryGetValue(node, out (ClockOffsets Ahead, long MeasuredAt) known);
+        if (heardBefore && time.GetElapsedTime(known.MeasuredAt) < GoodFor)
             return known.Ahead;
         ClockOffsets? best = null;
         try
         {
             for (int i = 0; i < Exchanges && channels.For(node) is { } channel; i++)
             {
-                ClockOffsets there = await channel.CallAsync(MigrationCalls.Clock, new ClockRequest(), new CallOptions(MoveDeadlines.Short), cancellationToken).ConfigureAwait(false);
+                ClockOffsets there = await channel.CallAsync(MigrationCalls.Clock, new ClockRequest(), new CallOptions(Within), cancellationToken).ConfigureAwait(false);
                 ClockOffsets here = ClockReader.Read();
                 var ahead = new ClockOffsets { MonotonicNs = there.MonotonicNs - here.MonotonicNs, BoottimeNs = there.BoottimeNs - here.BoottimeNs };
                 if (best is null || ahead.MonotonicNs > best.MonotonicNs)
@@ -37,10 +41,11 @@ internal sealed class HomeClocks(IPeerChannels channels, TimeProvider time)
         }
         catch (RpcException)
         {
-            // What was heard before is good enough; without any the image's clocks are used.
+            // What was heard so far, or before, is good enough.
         }
-        if (best is not null)
-            _known[node] = (best, time.GetTimestamp());
+        if (best is null)
+            return heardBefore ? known.Ahead : null;
+        _known[node] = (best, time.GetTimestamp());
         return best;
     }
 }
