@@ -94,11 +94,8 @@ void om_home_pump(struct om_home *home)
 {
 	uint32_t answer = __atomic_load_n(&home->slot->answer, __ATOMIC_ACQUIRE);
 	send_signals(home);
-	if (home->use != OM_SLOT_IDLE && answer == home->state->last_request) {
+	if (home->use != OM_SLOT_IDLE && answer == home->state->last_request)
 		take_answer(home);
-		/* A call of our own waits for its result, or for the body's to be over. */
-		pthread_cond_broadcast(&home->changed);
-	}
 	if (home->use == OM_SLOT_IDLE && home->held && !home->own_waits && !home->reserved) {
 		struct om_buffer call = home->held_call;
 		home->held = false;
@@ -253,7 +250,7 @@ static void make_room(struct om_home *home)
 		om_home_cancel(home);
 }
 
-int om_home_reserve(om_home *home, bool reserved)
+void om_home_reserve(om_home *home, bool reserved)
 {
 	pthread_mutex_lock(&home->lock);
 	home->reserved = reserved;
@@ -262,7 +259,6 @@ int om_home_reserve(om_home *home, bool reserved)
 	else
 		om_home_pump(home);
 	pthread_mutex_unlock(&home->lock);
-	return 0;
 }
 
 int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *data, uint32_t bytes, int64_t *result)
