@@ -34,7 +34,7 @@ public sealed class AtHomeTests(ClusterLab lab)
         await job.Program.WroteAsync("first done");
         Assert.True(await mover.ToAsync("pc2") && await mover.ToAsync("pc3") && await mover.ToAsync("pc1"), mover.History);
         await job.Program.WriteAsync("second\n");
-        var parts = (await job.EndAsync()).Outcome.Succeeded().Output.Split("first done\n");
+        var parts = (await job.EndAsync(mover)).Outcome.Succeeded().Output.Split("first done\n");
         Assert.Equal(parts[0], parts[1].Replace("second done\n", "", StringComparison.Ordinal));
     }
 

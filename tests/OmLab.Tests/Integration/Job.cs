@@ -44,9 +44,10 @@ internal sealed class Job : IDisposable
     }
 
     /// <summary>Everything the run left to see: status, both streams, and every file of its folder.</summary>
-    internal async Task<Result> EndAsync()
+    /// <param name="mover">Of the program that the script waits for: should that hang, the failure says where it stands.</param>
+    internal async Task<Result> EndAsync(Mover? mover = null)
     {
-        var outcome = await _program.EndAsync();
+        var outcome = await _program.EndAsync(mover is null ? null : mover.WhereItStandsAsync);
         var files = Directory.GetFiles(Folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
             .Select(file => (Path.GetRelativePath(Folder, file), Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))));
         return new Result(outcome, files.ToArray());

@@ -79,6 +79,13 @@ internal sealed class Mover(TestLab lab, int pid, int seed, string[]? among = nu
         return null;
     }
 
+    /// <summary>Of a process that hangs: its moves, what the daemon says of it, and what the kernel says of its half at home.</summary>
+    internal async Task<string> WhereItStandsAsync()
+    {
+        var asked = await lab.ExecAsync("pc1", "sh", "-c", $"omctl ps --all --json; omctl why {pid}; cd /proc/{pid} && head -v status wchan stack syscall; ls -l fd");
+        return $"{_history}{asked}";
+    }
+
     private static string Describe(JsonElement reply)
     {
         var times = reply.GetProperty("times").EnumerateObject().Select(each => $"{each.Name.Replace("_us", "", StringComparison.Ordinal)} {each.Value.GetInt64() / 1000.0:0.0}");

@@ -34,7 +34,7 @@ public sealed class ProgramTests(ClusterLab lab)
         var mover = new Mover(lab, await job.NextPidAsync(), 4711);
         // Half of the moves catch it at what it was just given, the other half later; all of them before its input ends.
         await FeedAsync(job, program, portion => portion % 2 == 0 ? mover.MoveAsync(1, portion % 4 == 0 ? 15 : 150) : Task.CompletedTask);
-        var result = await job.EndAsync();
+        var result = await job.EndAsync(mover);
         result.MustEqual(native, mover.History);
         Assert.True(mover.Moves == Moves, $"moved {mover.Moves} of {Moves} times\n{mover.History}");
     }

@@ -43,7 +43,7 @@ public sealed class TerminalTests(ClusterLab lab)
         await TypeAsync("last\n", "got <last>");
         await TypeAsync("\u0004", "end of file");
         await TypeAsync("exit 6\n", "exit");
-        var result = await job.EndAsync();
+        var result = await job.EndAsync(mover);
         Assert.True(result.Outcome.Status == 6, $"{result.Outcome}\n{mover.History}");
         Assert.True(mover.Moves == 5, mover.History);
 
@@ -67,6 +67,6 @@ public sealed class TerminalTests(ClusterLab lab)
         await job.Program.WriteAsync("\u0003");
         await job.Program.WroteAsync("at-your-service-3");
         await job.Program.WriteAsync("echo status $?; exit 0\n");
-        Assert.Contains("status 130", (await job.EndAsync()).Outcome.Output, StringComparison.Ordinal);
+        Assert.Contains("status 130", (await job.EndAsync(mover)).Outcome.Output, StringComparison.Ordinal);
     }
 }

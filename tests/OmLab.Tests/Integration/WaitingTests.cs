@@ -15,7 +15,7 @@ public sealed class WaitingTests(ClusterLab lab)
             """);
         var mover = new Mover(lab, await job.NextPidAsync(), 1);
         await mover.MoveAsync(8, 100);
-        var result = await job.EndAsync();
+        var result = await job.EndAsync(mover);
         Assert.True(result.Outcome.Output == "status 0, early: 0\n" && mover.Moves > 0, $"{result.Outcome}\n{mover.History}");
     }
 
@@ -58,7 +58,7 @@ public sealed class WaitingTests(ClusterLab lab)
         }
 
         (await server.EndAsync()).Succeeded();
-        var result = await job.EndAsync();
+        var result = await job.EndAsync(mover);
         Assert.True(result.Outcome.Output == string.Concat(Enumerable.Range(0, 10).Select(i => $"line {i}\n")) + "closed True\n", $"{result.Outcome}\n{mover.History}");
         Assert.True(mover.Moves == 20, mover.History);
     }
@@ -77,7 +77,7 @@ public sealed class WaitingTests(ClusterLab lab)
             var mover = new Mover(lab, await job.NextPidAsync(), 3);
             Assert.True(await mover.ToAsync("pc2"), mover.History);
             await job.Program.WriteAsync(signal + "\n");
-            var result = await job.EndAsync();
+            var result = await job.EndAsync(mover);
             Assert.True(result.Outcome.Output == $"started\nstatus {status}\n", $"{signal}: {result.Outcome}\n{mover.History}");
         }
     }
@@ -97,6 +97,6 @@ public sealed class WaitingTests(ClusterLab lab)
         Assert.Equal("T", await lab.AskAsync("pc1", "sh", "-c", $"while [ $(cut -d' ' -f3 /proc/{pid}/stat) != T ]; do :; done; echo T"));
         await lab.AskAsync("pc1", "kill", "-CONT", $"{pid}");
         await job.Program.WroteAsync("two");
-        Assert.Equal("one\ntwo\n", (await job.EndAsync()).Outcome.Succeeded().Output);
+        Assert.Equal("one\ntwo\n", (await job.EndAsync(mover)).Outcome.Succeeded().Output);
     }
 }

@@ -27,7 +27,7 @@ public sealed class WorkloadTests(ClusterLab lab)
         var mover = new Mover(lab, await job.NextPidAsync(), name.GetHashCode(StringComparison.Ordinal), StaysAway.Contains(name) ? ["pc2", "pc3"] : null);
         await mover.MoveAsync(Moves);
         var ended = mover.Ended;
-        var result = await job.EndAsync();
+        var result = await job.EndAsync(mover);
         Assert.True(result.Outcome.Status == 0 && result.Outcome.Output == expected.Output, $"{result.Outcome}\n{mover.History}");
         // Fewer than asked for where it was refused by name for most of its time, as with a writable file mapped shared.
         Assert.True(!ended && mover.Moves >= FewestMoves, $"moved {mover.Moves} of {Moves} times\n{mover.History}");

@@ -71,7 +71,8 @@ internal sealed partial class RunningProgram : IDisposable
         $"a line with '{string.Join("' and '", texts)}'",
         output => output.Split('\n').Any(line => texts.All(text => line.Contains(text, StringComparison.Ordinal))));
 
-    internal async Task<Outcome> EndAsync()
+    /// <param name="whereItStands">Asked about one that hangs, before it is killed: for the failure's message.</param>
+    internal async Task<Outcome> EndAsync(Func<Task<string>>? whereItStands = null)
     {
         _process.StandardInput.Close();
         using var hang = new CancellationTokenSource(Patience);
@@ -83,8 +84,9 @@ internal sealed partial class RunningProgram : IDisposable
         }
         catch (OperationCanceledException)
         {
+            var stands = whereItStands is null ? "" : await whereItStands();
             _process.Kill(entireProcessTree: true);
-            throw new TimeoutException($"{_command} did not end; it wrote: {OutputSoFar()}");
+            throw new TimeoutException($"{_command} did not end; it wrote: {OutputSoFar()}\n{stands}");
         }
     }
 
