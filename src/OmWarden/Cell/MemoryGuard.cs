@@ -1,6 +1,7 @@
 // Tells when the memory of a cell is nearly used up, before the kernel would end the only body there is (KERNEL.md 19). v1: a threshold on the
-// usage, and at the limit the body is paused instead of ended, then given a little more, enough to be stopped and moved. v2: beyond memory.high
-// the body is slowed down, and the count of that changes. One thread a cell, which sleeps until the kernel says something.
+// usage, and at the limit the body is paused instead of ended; only while it is being stopped it has a little more, without which it would not come
+// to a stop. v2: beyond memory.high the body is slowed down, and the count of that changes. One thread a cell, which sleeps until the kernel says
+// something.
 using System.Globalization;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Warden.Interop;
@@ -9,7 +10,9 @@ namespace OpenMosix.Warden.Cell;
 
 internal sealed class MemoryGuard : IDisposable
 {
-    /// <summary>What a body that has reached its limit gets to come to a stop: its stack, the agent's pages, page tables.</summary>
+    private const string Usage = "memory.usage_in_bytes";
+
+    /// <summary>What a body needs to come to a stop and be described: the page it faults in, its stack, the agent's pages, page tables.</summary>
     private const ulong SlackBytes = 16 << 20;
 
     private readonly string path;
@@ -19,7 +22,7 @@ internal sealed class MemoryGuard : IDisposable
     private readonly SafeFileHandle stop;
     private readonly List<SafeFileHandle> watched = [];
     private readonly Thread thread;
-    private ulong limitBytes;
+    private readonly ulong limitBytes;
 
     private MemoryGuard(string path, bool unified, Action pressed)
     {
@@ -68,9 +71,33 @@ internal sealed class MemoryGuard : IDisposable
         Close();
     }
 
+    /// <summary>Before a body is waited for that may be paused at its limit. On its queue, as Tighten.</summary>
+    internal void Loosen()
+    {
+        if (!unified)
+            Limit(Math.Max(limitBytes, Number(Usage)) + SlackBytes);
+    }
+
+    /// <summary>It goes on here: with what it has, and as little more than its limit as that allows.</summary>
+    internal void Tighten()
+    {
+        if (unified)
+            return;
+        try
+        {
+            Limit(limitBytes);
+        }
+        catch (IOException) // EBUSY: more is in use
+        {
+            Limit(Number(Usage) + (ulong)Environment.SystemPageSize);
+        }
+    }
+
+    private void Limit(ulong bytes) => Cgroup.Write(Path.Combine(path, "memory.limit_in_bytes"), bytes.ToString(CultureInfo.InvariantCulture));
+
     private void Watch()
     {
-        Register("memory.usage_in_bytes", ThresholdBytes.ToString(CultureInfo.InvariantCulture));
+        Register(Usage, ThresholdBytes.ToString(CultureInfo.InvariantCulture));
         Register("memory.oom_control", "");
         Cgroup.Write(Path.Combine(path, "memory.oom_control"), "1");
     }
@@ -94,38 +121,25 @@ internal sealed class MemoryGuard : IDisposable
     {
         SafeFileHandle source = unified ? watched[0] : happened;
         short events = unified ? EventFile.POLLPRI : EventFile.POLLIN;
-        // A body that came with more than that is told of at once.
-        if (!unified && Number("memory.usage_in_bytes") >= ThresholdBytes)
-            pressed();
-        while (true)
+        try
         {
-            bool[] which = EventFile.Wait((source, events), (stop, EventFile.POLLIN));
-            if (which[1])
-                return;
-            if (unified)
-                _ = RandomAccess.Read(source, new byte[512], 0); // the next change is told after this one was read
-            else
-                EventFile.Clear(happened);
-            try
+            // A body that came with more than that is told of at once.
+            if (Number(unified ? "memory.current" : Usage) >= ThresholdBytes)
+                pressed();
+            while (!EventFile.Wait((source, events), (stop, EventFile.POLLIN))[1])
             {
-                if (!unified && IsPaused())
-                    GiveSlack();
-                if (unified || Number("memory.usage_in_bytes") >= ThresholdBytes)
+                if (unified)
+                    _ = RandomAccess.Read(source, new byte[512], 0); // the next change is told after this one was read
+                else
+                    EventFile.Clear(happened);
+                if (unified || Number(Usage) >= ThresholdBytes) // v1 tells of falling below it, too
                     pressed();
             }
-            catch (IOException)
-            {
-                return; // the cell ends
-            }
         }
-    }
-
-    private bool IsPaused() => File.ReadLines(Path.Combine(path, "memory.oom_control")).Contains("under_oom 1");
-
-    private void GiveSlack()
-    {
-        limitBytes += SlackBytes;
-        Cgroup.Write(Path.Combine(path, "memory.limit_in_bytes"), limitBytes.ToString(CultureInfo.InvariantCulture));
+        catch (IOException)
+        {
+            // the cell ends
+        }
     }
 
     private ulong Number(string name) =>

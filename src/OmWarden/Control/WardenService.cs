@@ -62,7 +62,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         On<GuestProcess>(key, guest => guest.DeliverSignals());
     }
 
-    public void Unmasked(ulong key) => On<GuestProcess>(key, guest => guest.DeliverSignals(unmasked: true));
+    public void Due(ulong key) => On<GuestProcess>(key, guest => guest.Due());
 
     public void Controlled(ulong key, uint what) => On<GuestProcess>(key, process => process.Controlled(what));
 

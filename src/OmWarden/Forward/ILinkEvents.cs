@@ -9,8 +9,8 @@ internal interface ILinkEvents
     byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request);
     void Structural(ulong key, StructuralCall call);
     void Signalled(ulong key, int tid, byte[] siginfo);
-    /// <summary>A call waits under a mask that lets a pending signal through.</summary>
-    void Unmasked(ulong key);
+    /// <summary>A call waits under a mask that lets a pending signal through, or home is heard again that was silent when it was needed.</summary>
+    void Due(ulong key);
     void Controlled(ulong key, uint what);
     void LinkChanged(string node, bool up, string why);
 }

@@ -46,7 +46,7 @@ internal sealed unsafe class LinkEngine : IDisposable
                     home_structural = &OnHomeStructural,
                     remote_structural = &OnRemoteStructural,
                     remote_signal = &OnRemoteSignal,
-                    remote_unmasked = &OnRemoteUnmasked,
+                    remote_due = &OnRemoteDue,
                     remote_control = &OnRemoteControl,
                     link_state = &OnLinkState,
                 },
@@ -103,7 +103,7 @@ internal sealed unsafe class LinkEngine : IDisposable
         To(context).Events.Signalled(key, (int)tid, new Span<byte>(signal->info, 128).ToArray());
 
     [UnmanagedCallersOnly]
-    private static void OnRemoteUnmasked(nint context, ulong key) => To(context).Events.Unmasked(key);
+    private static void OnRemoteDue(nint context, ulong key) => To(context).Events.Due(key);
 
     [UnmanagedCallersOnly]
     private static void OnRemoteControl(nint context, ulong key, uint what) => To(context).Events.Controlled(key, what);

@@ -51,26 +51,58 @@ internal sealed partial class GuestProcess
     }
 
     /// <summary>Stops the body in the middle of call, which it will not issue again: the caller sets its result.</summary>
-    internal Outcome<FrozenProcess> StopIn(StructuralCall call) => FrozenProcess.Freeze(cell!.BodyPid, new()
+    internal Outcome<FrozenProcess> StopIn(StructuralCall call) => StopBody(() =>
     {
-        AgentArea = new RemoteAddress(image.AgentArea),
-        SuspendSeccomp = true,
-        Interrupted = () =>
-        {
-            remote!.Answer(call.Notification, -ERESTARTNOINTR);
-            return new(null, Answered: true);
-        },
+        remote!.Answer(call.Notification, -ERESTARTNOINTR);
+        return new(null, Answered: true);
     });
 
-    /// <param name="unmasked">Or none has come, and a call waits under a mask that lets an earlier one through.</param>
-    internal void DeliverSignals(bool unmasked = false)
+    /// <summary>After StopIn.</summary>
+    internal void GoOn(FrozenProcess body)
     {
-        if (State is not GuestState.Remote || (Signals.IsEmpty && !unmasked) || held is not null)
+        body.Thaw();
+        memory?.Tighten();
+    }
+
+    private Outcome<FrozenProcess> StopBody(Func<Interruption> interrupted)
+    {
+        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(cell!.BodyPid, new()
+        {
+            AgentArea = new RemoteAddress(image.AgentArea),
+            SuspendSeccomp = true,
+            Interrupted = () =>
+            {
+                memory?.Loosen();
+                return interrupted();
+            },
+        });
+        if (!stopped.Ok)
+            memory?.Tighten();
+        return stopped;
+    }
+
+    internal void DeliverSignals()
+    {
+        if (!Signals.IsEmpty)
+            StopForSignals();
+    }
+
+    internal void Due()
+    {
+        if (undoing && State is GuestState.RemoteFrozen)
+            ThawWhenInForce();
+        else
+            StopForSignals();
+    }
+
+    private void StopForSignals()
+    {
+        if (State is not GuestState.Remote || held is not null)
             return;
         Outcome<FrozenProcess> stopped = Stop(Quiesce.Here);
         if (!stopped.Ok)
         {
-            // What cannot be had back now cannot be interrupted by a signal either; they are delivered with what comes next.
+            // What cannot be had back now cannot be interrupted by a signal either. The engine says when it can be.
             LogNotDelivered(Key, stopped.Failure.Message);
             return;
         }
@@ -80,20 +112,18 @@ internal sealed partial class GuestProcess
         remote!.Resume();
         if (!goesOn)
             body.Thaw();
+        memory?.Tighten();
     }
 
     /// <summary>Stops the body; a call of it that is under way at home is finished or taken back first.</summary>
     private Outcome<FrozenProcess> Stop(Quiesce why)
     {
-        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(cell!.BodyPid, new()
+        Outcome<FrozenProcess> stopped = StopBody(() =>
         {
-            AgentArea = new RemoteAddress(image.AgentArea),
-            SuspendSeccomp = true,
-            Interrupted = () =>
-            {
-                int ended = remote!.Quiesce(why, QuiesceWithin);
-                return ended >= 0 ? new(null, ended == 1, remote.Left() is { } rest ? (rest.Number, rest.LeftNs != ulong.MaxValue) : null) : new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
-            },
+            int ended = remote!.Quiesce(why, QuiesceWithin);
+            if (ended < 0)
+                return new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
+            return new(null, ended == 1, remote.Left() is { } rest ? (rest.Number, rest.LeftNs != ulong.MaxValue) : null);
         });
         if (stopped.Ok)
             whyHome = ""; // the call is taken back, and says so again
@@ -120,7 +150,7 @@ internal sealed partial class GuestProcess
                 break;
             case OmEngine.OM_CONTROL_CONTINUE:
                 LetGo();
-                DeliverSignals();
+                StopForSignals();
                 break;
             case OmEngine.OM_CONTROL_GONE:
                 EndFromHome("the deputy ended");

@@ -304,8 +304,7 @@ internal sealed partial class GuestProcess : HeldProcess
             case -ESTALE:
                 return Replies.Failed(Broken(Stage.Commit, $"epoch {epoch} is fenced", ESTALE));
             default:
-                undoing = true;
-                _ = Task.Delay(ConfirmWithin).ContinueWith(_ => Queue.Run(() => undoing && State is GuestState.RemoteFrozen && ThawWhenInForce() is not null), TaskScheduler.Default);
+                undoing = true; // Due says when home is heard
                 return Replies.Done();
         }
     }
@@ -318,6 +317,7 @@ internal sealed partial class GuestProcess : HeldProcess
         Outcome thawed = frozen!.Thaw();
         frozen.Dispose();
         frozen = null;
+        memory?.Tighten();
         State = GuestState.Remote;
         Mover = null;
         return Replies.Of(thawed);

@@ -40,7 +40,7 @@ internal static unsafe partial class OmEngine
         internal delegate* unmanaged<nint, ulong, ulong, uint, byte*, uint, void> home_structural;
         internal delegate* unmanaged<nint, ulong, om_structural*, void> remote_structural;
         internal delegate* unmanaged<nint, ulong, uint, om_signal*, ulong, void> remote_signal;
-        internal delegate* unmanaged<nint, ulong, void> remote_unmasked;
+        internal delegate* unmanaged<nint, ulong, void> remote_due;
         internal delegate* unmanaged<nint, ulong, uint, void> remote_control;
         internal delegate* unmanaged<nint, byte*, byte, byte*, void> link_state;
     }
@@ -113,7 +113,7 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_home_call(nint home, long number, ulong* args, void* data, uint bytes, long* result);
     [LibraryImport(Library)]
-    internal static partial int om_home_reserve(nint home, [MarshalAs(UnmanagedType.U1)] bool reserved);
+    internal static partial void om_home_reserve(nint home, [MarshalAs(UnmanagedType.U1)] bool reserved);
     [LibraryImport(Library)]
     internal static partial ulong om_home_data_address(nint home);
     [LibraryImport(Library)]

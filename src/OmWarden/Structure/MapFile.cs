@@ -59,7 +59,7 @@ internal static class MapFile
             registers.OrigRax = ulong.MaxValue; // nothing to restart
             body.WriteRegisters(registers);
         }
-        body.Thaw();
+        guest.GoOn(body);
     }
 
     // As a later Snapshot here has to speak of it, so that home and the next host know which file it is (decision 0004).

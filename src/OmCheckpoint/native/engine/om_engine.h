@@ -63,9 +63,10 @@ struct om_callbacks {
 	/* notification: the one that waits, or 0; for information, see Signals above. */
 	void (*remote_signal)(void *context, uint64_t key, uint32_t tid, const struct om_signal *signal,
 			      uint64_t notification);
-	/* A call waits under a mask of its own that lets a signal through which was pending before: it is to be stopped
-	 * as for a new one, see om_remote_mask. */
-	void (*remote_unmasked)(void *context, uint64_t key);
+	/* The body is to be stopped as for a new signal: a call waits under a mask of its own that lets one through
+	 * which was pending before (om_remote_mask); or home, whose silence made om_remote_quiesce fail while signals
+	 * were handed out, or om_remote_start, is heard again. */
+	void (*remote_due)(void *context, uint64_t key);
 	void (*remote_control)(void *context, uint64_t key, uint32_t what); /* OM_CONTROL_* from home */
 	void (*link_state)(void *context, const char *node, bool up, const char *why);
 };
@@ -127,7 +128,7 @@ uint32_t om_home_presented(om_home *home);
 int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *data, uint32_t bytes, int64_t *result);
 /* While reserved the body's calls are held, so that many om_home_call follow each other; a call that waits is taken
  * back and issued again after. */
-int om_home_reserve(om_home *home, bool reserved);
+void om_home_reserve(om_home *home, bool reserved);
 uint64_t om_home_data_address(const om_home *home);
 int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t bytes);
 /* Tells the body's warden (OM_CONTROL_*). */
@@ -152,7 +153,8 @@ struct om_remote_options {
 };
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **remote);
 /* Presents the epoch at home and begins to serve. Blocks until home has accepted: 0, or -ESTALE: fenced, the body does
- * not run here. -ETIMEDOUT: not known; the epoch goes on being presented and the notifications wait: call it again. */
+ * not run here. -ETIMEDOUT: not known; the epoch goes on being presented and the notifications wait: call it again when
+ * remote_due says so. */
 int om_remote_start(om_remote *remote, uint32_t timeout_ms);
 /* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512
  * (ERESTARTSYS and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the

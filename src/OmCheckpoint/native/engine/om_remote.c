@@ -153,7 +153,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	struct om_signal signal;
 	uint64_t notification = 0;
 	uint32_t control = 0, tid = (uint32_t)remote->pid;
-	bool has_signal = false, hand_out = false;
+	bool has_signal = false, hand_out = false, due = false;
 	int result = 0;
 
 	pthread_mutex_lock(&remote->lock);
@@ -169,6 +169,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		result = take_welcome(remote, c->id, payload, frame->bytes);
 		hand_out = remote->hand_out_again;
 		remote->hand_out_again = false;
+		due = true;
 		break;
 	case OM_FRAME_FENCED:
 		control = remote->fenced ? 0 : OM_CONTROL_FENCED;
@@ -178,6 +179,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		break;
 	case OM_FRAME_ANSWER:
 		result = om_remote_take_answer(remote, frame->seq, payload, frame->bytes);
+		due = !remote->quiesced && (remote->finished || state->phase != OM_PHASE_SENT);
 		break;
 	case OM_FRAME_SIGNAL:
 		if (frame->bytes != sizeof(signal)) {
@@ -214,9 +216,13 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	default:
 		result = -EPROTO;
 	}
+	due = due && remote->owed;
+	remote->owed = remote->owed && !due;
 	pthread_mutex_unlock(&remote->lock);
 	if (hand_out)
 		om_remote_hand_out(remote);
+	if (due)
+		om_remote_tell_due(remote);
 	if (has_signal) {
 		if (callbacks->remote_signal)
 			callbacks->remote_signal(callbacks->context, remote->key, tid, &signal, notification);
@@ -378,6 +384,7 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 	while (!remote->connection && !remote->fenced && !remote->closed && result != ETIMEDOUT)
 		result = pthread_cond_timedwait(&remote->changed, &remote->lock, &until);
 	result = remote->fenced ? -ESTALE : remote->closed ? -ECANCELED : remote->connection ? 0 : -ETIMEDOUT;
+	remote->owed |= result == -ETIMEDOUT;
 	pthread_mutex_unlock(&remote->lock);
 	return result;
 }

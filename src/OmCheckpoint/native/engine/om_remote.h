@@ -76,6 +76,7 @@ struct om_remote {
 	bool wanting;    /* the link is wanted on our behalf */
 	bool fenced, gone;
 	bool quiesced;
+	bool owed;           /* what the warden could not do while home was silent: remote_due tells when it can */
 	enum om_quiesce why; /* while quiesced */
 	bool signal_missed;  /* while quiesced for a move: home has it still */
 	uint32_t handing;    /* callbacks with a signal that have not returned */
@@ -125,6 +126,7 @@ int om_remote_used(struct om_remote *remote, struct om_usage *usage);
 /* After the first WELCOME to a warden that found a call of the body in the state page: goes on with it. */
 void om_remote_take_over(struct om_remote *remote);
 void om_remote_hand_out(struct om_remote *remote); /* without the lock */
+void om_remote_tell_due(struct om_remote *remote); /* without the lock */
 bool om_remote_still_waits(struct om_remote *remote);
 /* -ERESTART* for a call that is to be issued again. One that has not begun is as if the signals had come before it; one
  * that has is interrupted by them as the table says, though it had to be issued again. */

@@ -244,6 +244,7 @@ int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_m
 	if (state->phase == OM_PHASE_SENT) {
 		go_on(remote);
 		result = remote->gone ? -ESRCH : waited ? -ETIMEDOUT : -ENOTCONN;
+		remote->owed |= remote->signals_handed != remote->signals_taken;
 	} else {
 		remote->signals_taken = remote->signals_handed;
 		remote->signals_since = 0;

@@ -99,6 +99,13 @@ static bool lets_pending_through(struct om_remote *remote)
 	       sets.pending & ~remote->marshal.mask & ~sets.ignored;
 }
 
+void om_remote_tell_due(struct om_remote *remote)
+{
+	const struct om_callbacks *callbacks = &remote->engine->callbacks;
+	if (callbacks->remote_due)
+		callbacks->remote_due(callbacks->context, remote->key);
+}
+
 static void forward(struct om_remote *remote, const uint64_t args[6])
 {
 	struct om_remote_state *state = remote->state;
@@ -124,8 +131,8 @@ static void forward(struct om_remote *remote, const uint64_t args[6])
 		om_remote_post(remote, false);
 	bool let_through = (state->phase == OM_PHASE_SENT || state->phase == OM_PHASE_QUEUED) && unmasked;
 	pthread_mutex_unlock(&remote->lock);
-	if (let_through && remote->engine->callbacks.remote_unmasked)
-		remote->engine->callbacks.remote_unmasked(remote->engine->callbacks.context, remote->key);
+	if (let_through)
+		om_remote_tell_due(remote);
 }
 
 static void refuse(struct om_remote *remote, uint64_t notification)
