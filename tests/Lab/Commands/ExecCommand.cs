@@ -31,8 +31,7 @@ internal static class ExecCommand
             var mode = parsed.GetValue(tty) ? "yes" : parsed.GetValue(noTty) ? "no" : "auto";
             var arguments = NodeProgram.EnterArguments(
                 lab, lab.Node(parsed.GetValue(node)!).Name, mode, UserIds(parsed.GetValue(user)), parsed.GetValue(program)!);
-            _ = LibC.Execute(Installation.Enter, [Installation.Enter, .. arguments, null]);
-            throw new LabException($"{Installation.Enter}: {LibC.LastError()}");
+            ProcessImage.Replace(Installation.Enter, arguments);
         });
         return command;
     }

@@ -28,6 +28,16 @@ public sealed class ExecTests(BareLab lab) : IClassFixture<BareLab>
     }
 
     [Fact]
+    public async Task Exec_Ended_LeavesNoFileOfTheRuntime()
+    {
+        lab.Need();
+        using var program = lab.StartIn("pc1", "true");
+        var pid = program.Pid;
+        (await program.EndAsync()).Succeeded();
+        Assert.Empty(Directory.EnumerateFileSystemEntries(Path.GetTempPath(), $"*-{pid}-*"));
+    }
+
+    [Fact]
     public async Task Exec_BinaryStdin_ArrivesUnchangedAndStreamsStayApart()
     {
         lab.Need();
