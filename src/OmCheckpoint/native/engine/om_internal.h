@@ -95,7 +95,7 @@ int om_tls_open(const struct om_engine_options *options, SSL_CTX **tls, char *wh
 int om_tls_node(SSL *ssl, char node[OM_NODE_ID_BYTES]);
 void om_tls_why(char *why, size_t bytes, const char *what, SSL *ssl);
 
-/* ---- the node at the other end (om_peer.c) ---------------------------------------------------------------------- */
+/* ---- the node at the other end (om_peer*.c) --------------------------------------------------------------------- */
 
 #define OM_QUEUE_FULL (4u << 20) /* who can wait does so above this */
 
@@ -124,6 +124,7 @@ struct om_peer {
 
 struct om_peer *om_peer_find(struct om_engine *engine, const char *node, bool make);
 int om_peer_start(struct om_peer *peer);
+void *om_peer_run(void *peer);           /* its thread */
 void om_peer_stop(struct om_peer *peer); /* joins */
 void om_peer_free(struct om_peer *peer);
 void om_peer_want(struct om_peer *peer, int change);
