@@ -10,7 +10,8 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class MigrationService(
-    LocalNode node, Guests guests, IWarden warden, JobRegistry jobs, HomeComing homeComing, HomeClocks clocks, TimeProvider time, ILogger<MigrationService> log)
+    LocalNode node, Guests guests, IWarden warden, JobRegistry jobs, Mover mover, HomeComing homeComing, HomeClocks clocks, TimeProvider time,
+    ILogger<MigrationService> log)
 {
     public void Bind(IServiceBinder service) => service
         .Unary<FreezeRequest, FreezeReply>("Freeze", FreezeAsync)
@@ -20,7 +21,7 @@ internal sealed partial class MigrationService(
         .Unary<KeyRequest, MoveReply>("Abort", (request, call) => OrderAsync(request.Key, call, () => node.AbortAsync(request, call.CancellationToken)))
         .Unary<KeyRequest, MoveReply>("Discard", (request, call) => OrderAsync(request.Key, call, () => node.DiscardAsync(request, call.CancellationToken)))
         .Unary<ReturnRequest, Empty>("RequestReturn", RequestReturnAsync)
-        .Unary<EndedRequest, Empty>("Ended", Ended)
+        .Unary<EndedRequest, Empty>("Ended", EndedAsync)
         .Unary<HeldRequest, HeldReply>("Held", HeldAsync)
         .Unary<ClockRequest, ClockOffsets>("Clock", (_, _) => Task.FromResult(ClockReader.Read()));
 
@@ -51,17 +52,17 @@ internal sealed partial class MigrationService(
 
     private async Task<Empty> RequestReturnAsync(ReturnRequest request, ServerCall call)
     {
-        JobProcess process = MustHaveBody(request.Key, call);
+        JobProcess process = await MustHaveBodyAsync(request.Key, call).ConfigureAwait(false);
         if (await homeComing.BringAsync(process, request.Reason, call.CancellationToken).ConfigureAwait(false) is { } failure)
             throw new RpcException(StatusCode.Aborted, $"{failure.Stage}: {failure.Message}");
         return new Empty();
     }
 
-    private Task<Empty> Ended(EndedRequest request, ServerCall call)
+    private async Task<Empty> EndedAsync(EndedRequest request, ServerCall call)
     {
-        JobProcess process = MustHaveBody(request.Key, call);
+        JobProcess process = await MustHaveBodyAsync(request.Key, call).ConfigureAwait(false);
         LogBodyEnded(request.Key.ToString("x16"), process.Pid, PeerOf(call), request.WaitStatus, request.Why);
-        return Task.FromResult(new Empty());
+        return new Empty();
     }
 
     private async Task<HeldReply> HeldAsync(HeldRequest request, ServerCall call)
@@ -85,10 +86,12 @@ internal sealed partial class MigrationService(
             throw Denied(call, key, $"its home is {guest.Home}");
     }
 
-    private JobProcess MustHaveBody(ulong key, ServerCall call)
+    // A body runs, and has something to say, before the move that brought it there is over here: where it is is known then.
+    private async Task<JobProcess> MustHaveBodyAsync(ulong key, ServerCall call)
     {
         if (jobs.FindByKey(key) is not { } process)
             throw new RpcException(StatusCode.NotFound, $"no process with key {key:x16} has its home here");
+        using IDisposable settled = await mover.HoldAsync(process, call.CancellationToken).ConfigureAwait(false);
         if (process.Residence.Node != PeerOf(call))
             throw Denied(call, key, $"its body is on {process.Residence.Node}");
         return process;
