@@ -160,6 +160,7 @@ static bool deliver(struct world *w)
 	while (alive && next_signal(w, &signal)) {
 		queued |= 1ull << (signal.signo - 1);
 		alive = queue_in_body(w, &signal);
+		om_remote_queued(w->remote, 1);
 	}
 	int with = alive ? end_masked_wait(w, queued) : 0;
 	om_remote_resume(w->remote);

@@ -57,6 +57,9 @@ internal sealed unsafe class RemoteSide : IDisposable
     /// <summary>1: a call in progress was ended; 0: there was none; -errno: nothing has changed.</summary>
     internal int Quiesce(Quiesce why, TimeSpan within) => OmEngine.om_remote_quiesce(handle, (int)why, (uint)within.TotalMilliseconds);
 
+    /// <summary>While quiesced: so many more of the signals handed out are queued in the body.</summary>
+    internal void Queued(int signals) => OmEngine.om_remote_queued(handle, (uint)signals);
+
     internal int Resume() => OmEngine.om_remote_resume(handle);
 
     /// <summary>While quiesced: the epoch that the next Start presents.</summary>

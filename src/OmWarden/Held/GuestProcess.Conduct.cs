@@ -186,6 +186,7 @@ internal sealed partial class GuestProcess
             return;
         if (body.QueueSignals(arrived) is { Ok: false } failed)
             LogNotDelivered(Key, failed.Failure!.Message);
+        remote!.Queued(arrived.Count);
     }
 
     [Microsoft.Extensions.Logging.LoggerMessage(EventId = 320, Level = Microsoft.Extensions.Logging.LogLevel.Warning, Message = "key {Key:x16}: a signal was not delivered: {Why}")]

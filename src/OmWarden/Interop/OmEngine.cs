@@ -132,6 +132,8 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_remote_quiesce(nint remote, int why, uint timeoutMs);
     [LibraryImport(Library)]
+    internal static partial void om_remote_queued(nint remote, uint signals);
+    [LibraryImport(Library)]
     internal static partial int om_remote_resume(nint remote);
     [LibraryImport(Library)]
     internal static partial int om_remote_mask(nint remote, ulong* mask);

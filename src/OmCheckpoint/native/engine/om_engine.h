@@ -8,8 +8,9 @@
  * Signals. remote_signal hands over a siginfo that arrived at the deputy. The body may be computing, be waiting in a
  * forwarded call, or enter one at any moment; one way is right for all three:
  *   PTRACE_INTERRUPT (SEIZE first) → om_remote_quiesce → wait for the stop → queue the signal by the agent
- *   → om_remote_resume → PTRACE_DETACH.
- * Every signal handed out before om_remote_quiesce is queued before om_remote_resume.
+ *   → om_remote_queued → om_remote_resume → PTRACE_DETACH.
+ * Every signal handed out before om_remote_quiesce is queued before om_remote_resume. While one that was handed out later
+ * is not, answers from home are held: the body gets them behind its handler.
  * Quiesce ends the call in progress as signal(7) wants it: finished, or cancelled and answered -512/-513/-514/-EINTR by
  * the table, so that the kernel itself then runs the handler and restarts the call or does not. A cancelled call is
  * held until the signals handed out before it have been taken care of this way.
@@ -170,6 +171,8 @@ enum om_quiesce {
 			    */
 };
 int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_ms);
+/* While quiesced: so many more of the signals handed out are queued in the body. */
+void om_remote_queued(om_remote *remote, uint32_t signals);
 int om_remote_resume(om_remote *remote);
 /* While quiesced: the call that was cut short waits with a signal mask of its own (ppoll, pselect6, epoll_pwait). 0: it
  * does not, 1: *mask is it. A signal that is blocked otherwise, but not by this mask, has to end the call. The kernel

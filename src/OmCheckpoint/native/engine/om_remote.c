@@ -138,7 +138,6 @@ static bool take_signal(struct om_remote *remote, uint32_t index, int32_t signo)
 		state->signal_next++;
 		remote->signals_handed++;
 		remote->signals_mask |= 1ull << (signo - 1);
-		remote->signals_since |= 1ull << (signo - 1);
 	}
 	om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, state->signal_next, NULL, 0);
 	return fresh;

@@ -91,9 +91,8 @@ struct om_remote {
 	bool has_mask; /* of the call that was cut short while quiesced */
 	uint64_t mask;
 	bool finished; /* home has answered; held until the signals handed out before are taken care of */
-	uint32_t signals_handed, signals_taken;
-	/* Handed out and not yet queued in the body; the second since quiesce returned. */
-	uint64_t signals_mask, signals_since;
+	uint32_t signals_handed, signals_queued; /* handed out, and of these queued in the body */
+	uint64_t signals_mask;                   /* handed out since all were queued */
 
 	pthread_t receiver;
 	bool receiving;

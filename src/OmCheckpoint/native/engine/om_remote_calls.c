@@ -120,7 +120,7 @@ static int take_cancelled(struct om_remote *remote, bool own)
 		om_remote_end_cancelled(remote);
 		return OM_MARSHAL_CANCELLED;
 	}
-	if (!own && remote->signals_handed != remote->signals_taken) {
+	if (!own && remote->signals_handed != remote->signals_queued) {
 		remote->state->phase = OM_PHASE_CANCELLED;
 		return OM_MARSHAL_CANCELLED;
 	}
@@ -150,7 +150,7 @@ int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t 
 	if (step == OM_MARSHAL_SEND)
 		om_remote_post(remote, own);
 	else if (step == OM_MARSHAL_DONE && !own && !remote->quiesced &&
-		 remote->signals_handed != remote->signals_taken)
+		 remote->signals_handed != remote->signals_queued)
 		remote->finished = true; /* a signal that came first is there before the call returns: raise, SIGPIPE */
 	else if (step == OM_MARSHAL_DONE)
 		finish(remote, own, m->result);
@@ -244,13 +244,19 @@ int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_m
 	if (state->phase == OM_PHASE_SENT) {
 		go_on(remote);
 		result = remote->gone ? -ESRCH : waited ? -ETIMEDOUT : -ENOTCONN;
-		remote->owed |= remote->signals_handed != remote->signals_taken;
-	} else {
-		remote->signals_taken = remote->signals_handed;
-		remote->signals_since = 0;
+		remote->owed |= remote->signals_handed != remote->signals_queued;
 	}
 	pthread_mutex_unlock(&remote->lock);
 	return result;
+}
+
+void om_remote_queued(om_remote *remote, uint32_t signals)
+{
+	pthread_mutex_lock(&remote->lock);
+	remote->signals_queued += signals;
+	if (remote->signals_queued == remote->signals_handed)
+		remote->signals_mask = 0;
+	pthread_mutex_unlock(&remote->lock);
 }
 
 int om_remote_resume(om_remote *remote)
@@ -258,7 +264,6 @@ int om_remote_resume(om_remote *remote)
 	pthread_mutex_lock(&remote->lock);
 	go_on(remote);
 	remote->has_mask = false;
-	remote->signals_mask = remote->signals_since;
 	pthread_mutex_unlock(&remote->lock);
 	return 0;
 }
