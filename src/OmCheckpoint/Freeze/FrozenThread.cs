@@ -10,6 +10,8 @@ internal sealed class FrozenThread
 {
     private const ulong UserCodeSegment64 = 0x33;
 
+    private const int Unfiltered = Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_SUSPEND_SECCOMP;
+
     private readonly FreezeOptions _options;
     private Agent? _agent;
 
@@ -93,6 +95,18 @@ internal sealed class FrozenThread
         return _agent;
     }
 
+    /// <summary>Until the result is disposed the thread, which may execute something of its own, is under its filter.</summary>
+    public IDisposable? Filtered()
+    {
+        if (!_options.SuspendSeccomp)
+        {
+            return null;
+        }
+
+        Tracee.SetOptions(Ptrace.PTRACE_O_TRACESYSGOOD);
+        return new Suspension(Tracee);
+    }
+
     /// <summary>Goes on where it was.</summary>
     public void LetGo()
     {
@@ -171,7 +185,7 @@ internal sealed class FrozenThread
         if (options.SuspendSeccomp)
         {
             // Not a moment earlier: until it stands still, its calls would run here and unfiltered.
-            tracee.SetOptions(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_SUSPEND_SECCOMP);
+            tracee.SetOptions(Unfiltered);
         }
 
         var groupStopped = stop.StopSignal != Signals.SIGTRAP;
@@ -180,5 +194,10 @@ internal sealed class FrozenThread
         tracee.TrapIgnored = (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0;
         tracee.Registers = RseqRules.AbortSection(tracee, interruption is { Answered: false } said ? RestartRules.NotTaken(registers, said.Rest) : registers);
         return new FrozenThread(tracee, options, groupStopped, context);
+    }
+
+    private sealed class Suspension(Tracee tracee) : IDisposable
+    {
+        public void Dispose() => tracee.SetOptions(Unfiltered);
     }
 }

@@ -119,7 +119,8 @@ internal static class RestartRules
         return registers;
     }
 
-    private static bool InCall(in Registers registers) => (long)registers.OrigRax >= 0;
+    /// <summary>It was stopped in a call, which is over or to be made again: rax tells.</summary>
+    public static bool InCall(in Registers registers) => (long)registers.OrigRax >= 0;
 
     private static Registers Rewind(Registers registers)
     {

@@ -27,7 +27,7 @@ internal static class SnapshotTaker
 
         // With the agent in, so that its own areas are known for what they are.
         var agent = frozen.Agent();
-        VdsoStep.Out(frozen.Tracee, MemoryMap.Read(pid));
+        VdsoStep.Out(frozen, MemoryMap.Read(pid));
         var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Value, agent.Area.Value + AgentAbi.AreaBytes)).ToList();
         if (areas.Select(MappingRules.Check).FirstOrDefault(found => found is not null) is { } mappingRefusal)
         {
