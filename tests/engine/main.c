@@ -11,6 +11,8 @@
 
 #include "tests.h"
 
+#define HANGS_AFTER_S 60
+
 static const struct test *const all[] = {call_tests, both_tests, signal_tests, link_tests, hostile_tests, NULL};
 
 static void remove_dir(const char *dir)
@@ -24,6 +26,15 @@ static void remove_dir(const char *dir)
 	}
 	closedir(d);
 	rmdir(dir);
+}
+
+/* The bodies and deputies go with us: PR_SET_PDEATHSIG. */
+static void on_alarm(int signo)
+{
+	static const char text[] = "FAIL: it hangs\n";
+	if (write(STDOUT_FILENO, text, sizeof(text) - 1) > 0)
+		_exit(1);
+	_exit(2);
 }
 
 static bool wanted(const char *name, int argc, char **argv)
@@ -40,6 +51,7 @@ int main(int argc, char **argv)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	dup2(STDOUT_FILENO, STDERR_FILENO); /* one stream, for whoever runs us */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGALRM, on_alarm);
 	if (argc == 2 && !strcmp(argv[1], "--list")) {
 		for (int i = 0; all[i]; i++)
 			for (const struct test *t = all[i]; t->name; t++)
@@ -55,6 +67,7 @@ int main(int argc, char **argv)
 			char dir[] = "/tmp/om-engine-XXXXXX";
 			if (!wanted(t->name, argc, argv) || !mkdtemp(dir))
 				continue;
+			alarm(HANGS_AFTER_S);
 			bool good = t->run(dir);
 			remove_dir(dir);
 			printf("%s %s\n", good ? "ok" : "FAIL", t->name);

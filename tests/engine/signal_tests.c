@@ -12,34 +12,11 @@
 #include <sys/epoll.h>
 #include <sys/syscall.h>
 
+#include "handler.h"
 #include "tests.h"
 #include "tracer.h"
 
 static int pipe_fds[2];
-static struct shared *shared;
-
-static void on_signal(int signo, siginfo_t *info, void *context)
-{
-	int64_t n = shared->numbers[0]++;
-	shared->numbers[1] = signo;
-	shared->numbers[2] = info->si_value.sival_int;
-	shared->numbers[3] = info->si_pid;
-	if (info->si_code == SI_QUEUE && n < (int64_t)sizeof(shared->bytes))
-		shared->bytes[n] = (char)info->si_value.sival_int;
-}
-
-static void handle(int signo, int flags)
-{
-	struct sigaction action = {.sa_sigaction = on_signal, .sa_flags = SA_SIGINFO | flags};
-	sigaction(signo, &action, NULL);
-}
-
-static void queue(pid_t pid, int signo, int value)
-{
-	union sigval v = {.sival_int = value};
-	while (sigqueue(pid, signo, v) && errno == EAGAIN)
-		sched_yield();
-}
 
 static bool with_pipe(const char *dir, void (*body)(struct shared *), void (*driver)(struct world *))
 {
@@ -58,8 +35,7 @@ static bool with_pipe(const char *dir, void (*body)(struct shared *), void (*dri
 static void interrupt_body(struct shared *s)
 {
 	char byte;
-	shared = s;
-	handle(SIGUSR1, 0);
+	handle(s, SIGUSR1, 0);
 	EXPECT(read(pipe_fds[0], &byte, 1) == -1 && errno == EINTR);
 	EXPECT(s->numbers[0] == 1 && s->numbers[1] == SIGUSR1 && s->numbers[2] == 4711);
 	EXPECT(s->numbers[3] == syscall(SYS_getppid));
@@ -88,8 +64,7 @@ static bool read_interrupted(const char *dir)
 static void restart_body(struct shared *s)
 {
 	char byte;
-	shared = s;
-	handle(SIGUSR1, SA_RESTART);
+	handle(s, SIGUSR1, SA_RESTART);
 	EXPECT(read(pipe_fds[0], &byte, 1) == 1 && byte == 'y');
 	EXPECT(s->numbers[0] == 1 && s->numbers[2] == 12);
 }
@@ -118,8 +93,7 @@ static void blocked_body(struct shared *s)
 	struct timespec before, after;
 	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
 	sigset_t set, pending;
-	shared = s;
-	handle(SIGUSR1, 0);
+	handle(s, SIGUSR1, 0);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -153,10 +127,9 @@ static void epoll_body(struct shared *s)
 	struct epoll_event event = {.events = EPOLLIN};
 	sigset_t set;
 	int epoll = epoll_create1(0);
-	shared = s;
 	EXPECT(epoll >= 0 && epoll_ctl(epoll, EPOLL_CTL_ADD, pipe_fds[0], &event) == 0);
-	handle(SIGUSR1, SA_RESTART);
-	handle(SIGUSR2, SA_RESTART);
+	handle(s, SIGUSR1, SA_RESTART);
+	handle(s, SIGUSR2, SA_RESTART);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
@@ -190,8 +163,7 @@ static bool epoll_interrupted(const char *dir)
 static void storm_body(struct shared *s)
 {
 	int interrupted = 0;
-	shared = s;
-	handle(SIGRTMIN + 1, 0);
+	handle(s, SIGRTMIN + 1, 0);
 	set_stage(s, 3);
 	for (int i = 0; i < STORM_BYTES;) {
 		unsigned char byte;
@@ -247,8 +219,7 @@ static bool storm(const char *dir)
 static void many_body(struct shared *s)
 {
 	char byte;
-	shared = s;
-	handle(SIGRTMIN + 2, SA_RESTART);
+	handle(s, SIGRTMIN + 2, SA_RESTART);
 	EXPECT(read(pipe_fds[0], &byte, 1) == 1);
 	while (*(volatile int64_t *)&s->numbers[0] < MANY)
 		syscall(SYS_sched_yield);
@@ -279,8 +250,7 @@ static void masked_body(struct shared *s)
 {
 	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
 	sigset_t set, none, now;
-	shared = s;
-	handle(SIGUSR1, 0);
+	handle(s, SIGUSR1, 0);
 	sigemptyset(&none);
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR1);

@@ -44,7 +44,7 @@ static bool wait_stop(struct world *w, int *status)
 }
 
 /* A signal queued before may be on its way to its handler just now: it goes on, or it would be lost with the detach. */
-static bool wait_interrupted(struct world *w)
+bool tracer_await(struct world *w)
 {
 	int status;
 	while (wait_stop(w, &status)) {
@@ -91,13 +91,33 @@ static bool queue_in_body(struct world *w, const struct om_signal *signal)
 	return true;
 }
 
+/* Signals that wait, but for those that would be gone without a trace when they are taken. */
+static uint64_t pending(struct world *w)
+{
+	static const char *const names[] = {"SigPnd", "ShdPnd", "SigIgn", "SigCgt"};
+	const uint64_t by_default_ignored =
+		1ull << (SIGCHLD - 1) | 1ull << (SIGCONT - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1);
+	uint64_t sets[4] = {0};
+	char path[64], line[256];
+	snprintf(path, sizeof(path), "/proc/%d/status", w->body);
+	FILE *f = fopen(path, "re");
+	if (!f)
+		fail(path);
+	while (fgets(line, sizeof(line), f))
+		for (int i = 0; i < 4; i++)
+			if (!strncmp(line, names[i], 6))
+				sets[i] = strtoull(line + 7, NULL, 16);
+	fclose(f);
+	return (sets[0] | sets[1]) & ~sets[2] & (sets[3] | ~by_default_ignored);
+}
+
 /* ppoll and its kin: om_remote_mask says what happens here. Returns the signal to detach with. */
-static int end_masked_wait(struct world *w, uint64_t queued)
+static int end_masked_wait(struct world *w)
 {
 	const uint64_t at = AREA + OM_AREA_BLOCK_OFFSET + OM_BLOCK_DATA_OFFSET;
 	struct user_regs_struct saved, regs;
 	uint64_t mask;
-	if (!om_remote_mask(w->remote, &mask) || !(queued & ~mask))
+	if (!om_remote_mask(w->remote, &mask) || !(pending(w) & ~mask))
 		return 0;
 	struct iovec local = {&mask, sizeof(mask)}, there = {(void *)at, sizeof(mask)};
 	if (process_vm_writev(w->body, &local, 1, &there, 1, 0) < 0 || ptrace(PTRACE_GETREGS, w->body, 0, &saved))
@@ -118,16 +138,65 @@ static int end_masked_wait(struct world *w, uint64_t queued)
 	return WSTOPSIG(status);
 }
 
+bool tracer_seize(struct world *w)
+{
+	if (ptrace(PTRACE_SEIZE, w->body, 0, 0)) {
+		if (errno != ESRCH && errno != EPERM)
+			fail("PTRACE_SEIZE");
+		return false;
+	}
+	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
+	return true;
+}
+
+void tracer_let_go(struct world *w)
+{
+	om_remote_resume(w->remote);
+	ptrace(PTRACE_DETACH, w->body, 0, 0);
+}
+
 bool tracer_freeze(struct world *w, int32_t *number, uint64_t *left_ns)
 {
-	if (ptrace(PTRACE_SEIZE, w->body, 0, 0) || ptrace(PTRACE_INTERRUPT, w->body, 0, 0) ||
-	    om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) < 0 || !wait_interrupted(w))
+	if (!tracer_seize(w) || om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) < 0 || !tracer_await(w))
 		fail("freeze");
 	uint64_t done;
 	bool left = om_remote_left(w->remote, number, left_ns, &done) == 1;
-	om_remote_resume(w->remote);
-	ptrace(PTRACE_DETACH, w->body, 0, 0);
+	tracer_let_go(w);
 	return left;
+}
+
+struct stop {
+	struct world *w;
+	enum om_quiesce why;
+	uint32_t timeout_ms;
+	int result;
+};
+
+static void *stop(void *argument)
+{
+	struct stop *s = argument;
+	if (!tracer_seize(s->w))
+		fail("the body has ended");
+	s->result = om_remote_quiesce(s->w->remote, s->why, s->timeout_ms);
+	if (s->result >= 0 && tracer_await(s->w))
+		tracer_let_go(s->w);
+	return NULL;
+}
+
+/* Nothing but the tracer's end gives up a seizure that has not come to a stop: PTRACE_DETACH wants a stopped tracee. */
+static void run_tracer(void *(*trace)(void *), void *argument)
+{
+	pthread_t thread;
+	if (pthread_create(&thread, NULL, trace, argument))
+		fail("a thread");
+	pthread_join(thread, NULL);
+}
+
+int tracer_stop(struct world *w, enum om_quiesce why, uint32_t timeout_ms)
+{
+	struct stop s = {.w = w, .why = why, .timeout_ms = timeout_ms};
+	run_tracer(stop, &s);
+	return s.result;
 }
 
 static bool next_signal(struct world *w, struct om_signal *signal)
@@ -135,51 +204,52 @@ static bool next_signal(struct world *w, struct om_signal *signal)
 	pthread_mutex_lock(&w->lock);
 	bool there = w->delivered != w->queued;
 	if (there)
-		*signal = w->queue[w->delivered++ % 256];
+		*signal = w->queue[w->delivered % 256];
 	pthread_mutex_unlock(&w->lock);
 	return there;
 }
 
-/* Everything that has come. false: the body has ended. */
-static bool deliver(struct world *w)
+/* Everything that has come. What cannot be delivered now is when remote_due says so. */
+static void *deliver(void *argument)
 {
+	struct world *w = argument;
 	struct om_signal signal;
-	uint64_t queued = 0;
-	if (ptrace(PTRACE_SEIZE, w->body, 0, 0))
-		/* EPERM: it is on its way out. */
-		return errno == ESRCH || errno == EPERM ? false : (fail("PTRACE_SEIZE"), false);
-	ptrace(PTRACE_INTERRUPT, w->body, 0, 0);
-	/* The link may be down just now; the signal waits with everything else. */
-	while (om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 10000) == -ENOTCONN)
-		if (om_remote_start(w->remote, 10000))
-			fail("link");
-	bool alive = wait_interrupted(w);
+	if (!tracer_seize(w))
+		return NULL;
+	if (om_remote_quiesce(w->remote, OM_QUIESCE_HERE, w->patience_ms) < 0) {
+		world_add(w, &w->unstoppable);
+		return NULL;
+	}
+	bool alive = tracer_await(w);
 	/* Only now that it stands still: what it calls before goes through the filter. */
 	if (alive)
 		ptrace(PTRACE_SETOPTIONS, w->body, 0, PTRACE_O_SUSPEND_SECCOMP);
 	while (alive && next_signal(w, &signal)) {
-		queued |= 1ull << (signal.signo - 1);
 		alive = queue_in_body(w, &signal);
 		om_remote_queued(w->remote, 1);
+		world_add(w, &w->delivered);
 	}
-	int with = alive ? end_masked_wait(w, queued) : 0;
+	int with = alive ? end_masked_wait(w) : 0;
 	om_remote_resume(w->remote);
 	if (alive)
 		ptrace(PTRACE_DETACH, w->body, 0, with);
-	return alive;
+	return NULL;
 }
 
 void *tracer_run(void *argument)
 {
 	struct world *w = argument;
 	struct pollfd fds[2] = {{.fd = w->body_pidfd, .events = POLLIN}, {.fd = w->wake, .events = POLLIN}};
-	bool alive = true;
-	while (alive && poll(fds, 2, -1) > 0 && !fds[0].revents) {
+	while (poll(fds, 2, -1) > 0 && !fds[0].revents) {
 		uint64_t count;
 		if (read(w->wake, &count, sizeof(count)) < 0)
 			fail("wake");
-		alive = deliver(w);
+		run_tracer(deliver, w);
 	}
-	waitpid(w->body, NULL, __WALL); /* unless deliver has met its end already */
+	waitpid(w->body, NULL, __WALL); /* unless a tracer has met its end already */
+	pthread_mutex_lock(&w->lock);
+	w->over = true;
+	pthread_cond_broadcast(&w->changed);
+	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }

@@ -8,7 +8,6 @@
 #include <string.h>
 #include <unistd.h>
 #include <linux/filter.h>
-#include <linux/futex.h>
 #include <linux/seccomp.h>
 #include <sys/eventfd.h>
 #include <sys/mman.h>
@@ -27,21 +26,6 @@ static void die(const char *what)
 	abort();
 }
 
-/* ---- stages ---------------------------------------------------------------------------------------------- */
-
-void wait_stage(struct shared *s, int stage)
-{
-	int now;
-	while ((now = s->stage) < stage && !s->failed)
-		syscall(SYS_futex, &s->stage, FUTEX_WAIT, now, NULL, NULL, 0);
-}
-
-void set_stage(struct shared *s, int stage)
-{
-	s->stage = stage;
-	syscall(SYS_futex, &s->stage, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-}
-
 void expect_failed(struct shared *s, const char *file, int line, const char *what)
 {
 	int error = errno;
@@ -52,22 +36,11 @@ void expect_failed(struct shared *s, const char *file, int line, const char *wha
 	syscall(SYS_exit_group, 1);
 }
 
-/* The one place where a test looks again and again: no event tells that another process has begun to wait. */
-void wait_blocked(struct world *w, long number)
+void stop_deputy(struct world *w)
 {
-	char path[64], text[256];
-	snprintf(path, sizeof(path), "/proc/%d/syscall", w->deputy);
-	while (!w->shared->failed) {
-		int fd = open(path, O_RDONLY | O_CLOEXEC);
-		ssize_t n = read(fd, text, sizeof(text) - 1);
-		close(fd);
-		if (n > 0) {
-			text[n] = 0;
-			if (text[0] != 'r' && strtol(text, NULL, 10) == number)
-				return;
-		}
-		sched_yield();
-	}
+	int status;
+	if (kill(w->deputy, SIGSTOP) || waitpid(w->deputy, &status, WUNTRACED) != w->deputy || !WIFSTOPPED(status))
+		die("SIGSTOP");
 }
 
 /* ---- the deputy ------------------------------------------------------------------------------------------ */
@@ -150,6 +123,13 @@ static void run_body(struct world *w)
 	syscall(SYS_exit_group, 0);
 }
 
+void world_wake_tracer(struct world *w)
+{
+	uint64_t one = 1;
+	if (write(w->wake, &one, sizeof(one)) < 0)
+		die("wake");
+}
+
 /* ---- callbacks ------------------------------------------------------------------------------------------- */
 
 static void on_claimed(void *context, uint64_t key, uint32_t epoch)
@@ -174,7 +154,13 @@ static void on_ask(void *context, uint64_t key, uint64_t call, uint32_t kind, co
 static void on_structural(void *context, uint64_t key, const struct om_structural *call)
 {
 	struct world *w = context;
-	w->structural++;
+	if (w->keeps_calls) {
+		pthread_mutex_lock(&w->lock);
+		w->structural = *call;
+		pthread_mutex_unlock(&w->lock);
+		world_add(w, &w->handed_out);
+		return;
+	}
 	om_remote_conduct(w->remote, call->notification);
 	om_remote_answer(w->remote, call->notification, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
@@ -184,10 +170,18 @@ static void on_signal(void *context, uint64_t key, uint32_t tid, const struct om
 	struct world *w = context;
 	pthread_mutex_lock(&w->lock);
 	w->queue[w->queued++ % 256] = *signal;
+	pthread_cond_broadcast(&w->changed);
 	pthread_mutex_unlock(&w->lock);
-	uint64_t one = 1;
-	if (write(w->wake, &one, sizeof(one)) < 0)
-		die("wake");
+	if (!w->holds_tracer)
+		world_wake_tracer(w);
+}
+
+static void on_due(void *context, uint64_t key)
+{
+	struct world *w = context;
+	world_add(w, &w->due);
+	if (!w->holds_tracer)
+		world_wake_tracer(w);
 }
 
 static void on_control(void *context, uint64_t key, uint32_t what)
@@ -202,22 +196,6 @@ static void on_link(void *context, const char *node, bool up, const char *why)
 	size_t used = strlen(w->log);
 	snprintf(w->log + used, sizeof(w->log) - used, "%s %s: %s\n", node, up ? "up" : "down", why);
 	pthread_cond_broadcast(&w->changed);
-	pthread_mutex_unlock(&w->lock);
-}
-
-bool world_logged(struct world *w, const char *text)
-{
-	pthread_mutex_lock(&w->lock);
-	bool found = strstr(w->log, text);
-	pthread_mutex_unlock(&w->lock);
-	return found;
-}
-
-void world_wait_log(struct world *w, const char *text)
-{
-	pthread_mutex_lock(&w->lock);
-	while (!strstr(w->log, text))
-		pthread_cond_wait(&w->changed, &w->lock);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -249,6 +227,7 @@ void world_engine(struct world *w, const char *node)
 			      .home_structural = on_ask,
 			      .remote_structural = on_structural,
 			      .remote_signal = on_signal,
+			      .remote_due = on_due,
 			      .remote_control = on_control,
 			      .link_state = on_link},
 	};
@@ -309,6 +288,7 @@ struct world *world_prepare(const char *dir, void (*function)(struct shared *))
 	struct world *w = calloc(1, sizeof(*w));
 	snprintf(w->dir, sizeof(w->dir), "%s", dir);
 	w->function = function;
+	w->patience_ms = 10000;
 	w->shared = mmap(NULL, sizeof(*w->shared), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);

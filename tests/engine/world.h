@@ -44,11 +44,17 @@ struct world {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct om_signal queue[256];
-	unsigned int queued, delivered;
+	/* Under the lock; each change is told by `changed`. unstoppable: how often the tracer could not stop the body,
+	 * because home was silent. */
+	unsigned int queued, delivered, due, unstoppable, handed_out;
+	struct om_structural structural; /* what was handed out last */
+	bool over;                       /* the body is no more */
 	int wake;
 	bool ended;
+	atomic_bool keeps_calls;  /* what is handed out is the test's to conduct */
+	atomic_bool holds_tracer; /* signals wait until the test wakes it */
+	atomic_uint patience_ms;  /* of the tracer with home */
 	atomic_uint claimed, deputy_gone, control[8];
-	atomic_uint structural;
 	char log[8192];
 };
 
@@ -64,14 +70,25 @@ void world_wait_body(struct world *w);
 /* Waits for the body's end and takes everything down. true: the body found nothing wrong. */
 bool world_close(struct world *w);
 bool world_logged(struct world *w, const char *text);
-/* Waits until `condition` of the world's log, which grows under its lock. */
+/* Waits until the text is in the world's log, which grows under its lock. */
 void world_wait_log(struct world *w, const char *text);
+/* One of the counters above. */
+void world_add(struct world *w, unsigned int *counter);
+/* Until it has come to this. false: the body has ended before. */
+bool world_await(struct world *w, const unsigned int *counter, unsigned int count);
+void world_wake_tracer(struct world *w);
 
 /* Test side of shared->stage. */
 void wait_stage(struct shared *s, int stage);
 void set_stage(struct shared *s, int stage);
 /* Until the deputy sleeps in a call: what the body asked for has begun. Or until the body has failed. */
 void wait_blocked(struct world *w, long number);
+/* Until calls of more than these bytes (om_remote_counters) have gone out, and how many they are then. */
+uint64_t wait_sent(struct world *w, uint64_t bytes);
+/* Until a signal by which a call is cancelled waits for the deputy. It is stopped. */
+void wait_cancelled(struct world *w);
+/* Stopped as by Ctrl-Z: it answers nothing until SIGCONT. */
+void stop_deputy(struct world *w);
 
 /* In the body: */
 #define EXPECT(condition)                                                                                              \
