@@ -13,7 +13,9 @@
 
 #define HANGS_AFTER_S 60
 
-static const struct test *const all[] = {call_tests, both_tests, signal_tests, link_tests, hostile_tests, NULL};
+static const struct test *const all[] = {call_tests,    both_tests,      signal_tests,  conduct_tests,
+					 silence_tests, interrupt_tests, pending_tests, held_tests,
+					 link_tests,    hostile_tests,   NULL};
 
 static void remove_dir(const char *dir)
 {

@@ -10,7 +10,8 @@ struct test {
 	bool (*run)(const char *dir);
 };
 
-extern const struct test call_tests[], both_tests[], signal_tests[], link_tests[], hostile_tests[];
+extern const struct test call_tests[], both_tests[], signal_tests[], conduct_tests[], silence_tests[],
+	interrupt_tests[], pending_tests[], held_tests[], link_tests[], hostile_tests[];
 
 /* In a test: the world is taken down by the caller. */
 #define CHECK(condition)                                                                                               \

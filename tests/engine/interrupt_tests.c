@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Calls that are cut short while nobody's handler runs: to the body it is as if nothing had happened,
+ * and each byte goes over once.
+ */
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+#include "tests.h"
+#include "tracer.h"
+
+/* The body's is [0]. */
+static int fds[2];
+
+static bool close_with_fds(struct world *w)
+{
+	bool good = world_close(w);
+	close(fds[0]);
+	close(fds[1]);
+	return good;
+}
+
+/* ---- each byte once -------------------------------------------------------------------------------------- */
+
+#define BYTES          (2500u * 1000) /* three pieces */
+#define CHUNK          37000u
+#define MORE_THAN_FITS (1u << 19) /* in a pipe, or a socket's buffer */
+
+static uint8_t bytes[BYTES];
+
+static uint8_t byte_at(size_t at)
+{
+	return (uint8_t)(at * 7 + at / 4093);
+}
+
+static void fill(void)
+{
+	for (size_t i = 0; i < BYTES; i++)
+		bytes[i] = byte_at(i);
+}
+
+static bool as_filled(void)
+{
+	for (size_t i = 0; i < BYTES; i++)
+		if (bytes[i] != byte_at(i))
+			return false;
+	return true;
+}
+
+/* In parts that end elsewhere than the pieces do. */
+static struct iovec *parts(void)
+{
+	static struct iovec iov[3];
+	iov[0] = (struct iovec){bytes, 700001};
+	iov[1] = (struct iovec){bytes + 700001, 1300000};
+	iov[2] = (struct iovec){bytes + 2000001, BYTES - 2000001};
+	return iov;
+}
+
+static void write_body(struct shared *s)
+{
+	EXPECT(write(fds[0], bytes, BYTES) == BYTES);
+}
+
+static void writev_body(struct shared *s)
+{
+	EXPECT(writev(fds[0], parts(), 3) == BYTES);
+}
+
+static void send_body(struct shared *s)
+{
+	EXPECT(send(fds[0], bytes, BYTES, 0) == BYTES);
+}
+
+static void receive_body(struct shared *s)
+{
+	EXPECT(recv(fds[0], bytes, BYTES, MSG_WAITALL) == BYTES);
+	EXPECT(as_filled());
+}
+
+static void receive_message_body(struct shared *s)
+{
+	struct msghdr message = {.msg_iov = parts(), .msg_iovlen = 3};
+	EXPECT(recvmsg(fds[0], &message, MSG_WAITALL) == BYTES);
+	EXPECT(as_filled());
+}
+
+/* What happens to the call while it waits for the n-th time. */
+typedef bool disturbance(struct world *w, unsigned int n);
+
+static bool stop_twice(struct world *w, unsigned int n)
+{
+	return tracer_stop(w, OM_QUIESCE_HERE, 60000) >= 0 && tracer_stop(w, OM_QUIESCE_MOVE, 60000) >= 0;
+}
+
+/* What moves between two disturbances may be any number of bytes. */
+static bool sent_once(const char *dir, void (*body)(struct shared *), long number, disturbance *disturb)
+{
+	bool good = true;
+	size_t got = 0;
+	fill();
+	struct world *w = world_open(dir, body);
+	for (unsigned int n = 1; good && got + MORE_THAN_FITS < BYTES; n++) {
+		wait_blocked(w, number);
+		CHECK(disturb(w, n));
+		ssize_t count = read(fds[1], bytes + got, CHUNK);
+		CHECK(count > 0);
+		got += count > 0 ? (size_t)count : 0;
+	}
+	while (good && got < BYTES) {
+		ssize_t count = read(fds[1], bytes + got, BYTES - got);
+		CHECK(count > 0);
+		got += count > 0 ? (size_t)count : 0;
+	}
+	CHECK(as_filled());
+	world_wait_body(w);
+	struct pollfd more = {.fd = fds[1], .events = POLLIN};
+	CHECK(poll(&more, 1, 0) == 0);
+	return close_with_fds(w) && good;
+}
+
+static bool received_once(const char *dir, void (*body)(struct shared *), long number, disturbance *disturb)
+{
+	bool good = true;
+	memset(bytes, 0, BYTES);
+	struct world *w = world_open(dir, body);
+	fill(); /* ours: the body has its own */
+	for (size_t sent = 0, n = 1; good && sent < BYTES; sent += CHUNK, n++) {
+		wait_blocked(w, number);
+		CHECK(disturb(w, (unsigned int)n));
+		size_t count = BYTES - sent < CHUNK ? BYTES - sent : CHUNK;
+		CHECK(send(fds[1], bytes + sent, count, MSG_NOSIGNAL) == (ssize_t)count);
+	}
+	return close_with_fds(w) && good;
+}
+
+static bool open_pipe(void)
+{
+	int ends[2];
+	if (pipe(ends))
+		return false;
+	fds[0] = ends[1];
+	fds[1] = ends[0];
+	return true;
+}
+
+static bool open_socket(void)
+{
+	return socketpair(AF_UNIX, SOCK_STREAM, 0, fds) == 0;
+}
+
+static bool cut_write_writes_once(const char *dir)
+{
+	return open_pipe() && sent_once(dir, write_body, SYS_write, stop_twice);
+}
+
+static bool cut_writev_writes_once(const char *dir)
+{
+	return open_pipe() && sent_once(dir, writev_body, SYS_writev, stop_twice);
+}
+
+static bool cut_send_sends_once(const char *dir)
+{
+	return open_socket() && sent_once(dir, send_body, SYS_sendto, stop_twice);
+}
+
+static bool cut_recv_receives_once(const char *dir)
+{
+	return open_socket() && received_once(dir, receive_body, SYS_recvfrom, stop_twice);
+}
+
+static bool cut_recvmsg_receives_once(const char *dir)
+{
+	return open_socket() && received_once(dir, receive_message_body, SYS_recvmsg, stop_twice);
+}
+
+const struct test interrupt_tests[] = {
+	{"cut_write_writes_once", cut_write_writes_once},
+	{"cut_writev_writes_once", cut_writev_writes_once},
+	{"cut_send_sends_once", cut_send_sends_once},
+	{"cut_recv_receives_once", cut_recv_receives_once},
+	{"cut_recvmsg_receives_once", cut_recvmsg_receives_once},
+	{0},
+};
