@@ -4,6 +4,7 @@
  * and each byte goes over once.
  */
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -11,6 +12,7 @@
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "handler.h"
 #include "tests.h"
 #include "tracer.h"
 
@@ -98,6 +100,13 @@ static bool stop_twice(struct world *w, unsigned int n)
 	return tracer_stop(w, OM_QUIESCE_HERE, 60000) >= 0 && tracer_stop(w, OM_QUIESCE_MOVE, 60000) >= 0;
 }
 
+/* That the body blocks. */
+static bool signal_once(struct world *w, unsigned int n)
+{
+	queue(w->deputy, SIGUSR1, 0);
+	return world_await(w, &w->delivered, n);
+}
+
 /* What moves between two disturbances may be any number of bytes. */
 static bool sent_once(const char *dir, void (*body)(struct shared *), long number, disturbance *disturb)
 {
@@ -179,11 +188,67 @@ static bool cut_recvmsg_receives_once(const char *dir)
 	return open_socket() && received_once(dir, receive_message_body, SYS_recvmsg, stop_twice);
 }
 
+/* ---- and signals that are blocked ------------------------------------------------------------------------ */
+
+static void block(void)
+{
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGUSR1);
+	sigprocmask(SIG_BLOCK, &set, NULL);
+}
+
+static void blocking_write_body(struct shared *s)
+{
+	block();
+	write_body(s);
+}
+
+static void blocking_receive_body(struct shared *s)
+{
+	block();
+	receive_body(s);
+}
+
+static bool blocked_signal_cuts_no_write(const char *dir)
+{
+	return open_pipe() && sent_once(dir, blocking_write_body, SYS_write, signal_once);
+}
+
+static bool blocked_signal_cuts_no_recv(const char *dir)
+{
+	return open_socket() && received_once(dir, blocking_receive_body, SYS_recvfrom, signal_once);
+}
+
+/* ---- and one that is handled ----------------------------------------------------------------------------- */
+
+static void handling_write_body(struct shared *s)
+{
+	handle(s, SIGUSR1, SA_RESTART);
+	ssize_t n = write(fds[0], bytes, BYTES);
+	EXPECT(n > 0 && n < BYTES && s->numbers[0] == 1);
+	EXPECT(write(fds[0], bytes + n, BYTES - (size_t)n) == (ssize_t)BYTES - n);
+	EXPECT(s->numbers[0] == 1);
+}
+
+static bool signal_first_only(struct world *w, unsigned int n)
+{
+	return n > 1 || signal_once(w, n);
+}
+
+static bool handler_ends_write_with_what_it_did(const char *dir)
+{
+	return open_pipe() && sent_once(dir, handling_write_body, SYS_write, signal_first_only);
+}
+
 const struct test interrupt_tests[] = {
 	{"cut_write_writes_once", cut_write_writes_once},
 	{"cut_writev_writes_once", cut_writev_writes_once},
 	{"cut_send_sends_once", cut_send_sends_once},
 	{"cut_recv_receives_once", cut_recv_receives_once},
 	{"cut_recvmsg_receives_once", cut_recvmsg_receives_once},
+	{"blocked_signal_cuts_no_write", blocked_signal_cuts_no_write},
+	{"blocked_signal_cuts_no_recv", blocked_signal_cuts_no_recv},
+	{"handler_ends_write_with_what_it_did", handler_ends_write_with_what_it_did},
 	{0},
 };

@@ -55,9 +55,8 @@ struct om_reply_part {
 #define OM_REPLY_CANCELLED                                                                                             \
 	1u /* not executed, or interrupted before it had any effect: no parts, result without meaning */
 
-#define OM_REPLY_CUT                                                                                                   \
-	2u /* home was told to cancel it, or had to, and it had begun: what it has done may be less than it would have \
-	    */
+/* It had begun when home cancelled it, or the deputy took a signal: what it has done may be less than it would have. */
+#define OM_REPLY_CUT 2u
 
 #define OM_REPLY_WAITED 4u /* with OM_REPLY_CANCELLED: it had begun, and waited */
 

@@ -61,8 +61,9 @@ struct om_home {
 	uint32_t hello_epoch;
 
 	enum om_slot_use use;
-	uint32_t cancelled; /* the request that om_home_cancel was for */
-	bool unplaced;      /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
+	uint32_t cancelled;      /* the request that om_home_cancel was for */
+	uint32_t signals_before; /* the slot's signal_head when the request in it was posted */
+	bool unplaced; /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
 	struct om_placed *placed;
 	const char *complaint; /* about a request; told once, without the lock */
 	bool complained;

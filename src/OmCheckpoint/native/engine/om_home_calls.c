@@ -58,9 +58,12 @@ static void take_body_answer(struct om_home *home)
 	uint32_t flags = home->slot->answer_flags & OM_ANSWER_CANCELLED ? OM_REPLY_CANCELLED : 0;
 	if (!flags && result == -EINTR && home->placed->syscall->flags & OM_SYSCALL_REISSUE)
 		flags = OM_REPLY_CANCELLED | OM_REPLY_WAITED;
+	/* The deputy takes every signal, whatever the body does about it: it may have cut the call short for one that
+	 * the body blocks. */
+	bool signalled = __atomic_load_n(&home->slot->signal_head, __ATOMIC_ACQUIRE) != home->signals_before;
 	if (flags)
 		result = -EINTR;
-	else if (home->cancelled == home->state->last_request)
+	else if (signalled || home->cancelled == home->state->last_request)
 		flags |= OM_REPLY_CUT;
 	size_t bound = om_place_reply_bound(home->placed);
 	uint8_t *room = om_buffer_room(&home->reply, bound);
@@ -126,6 +129,7 @@ void om_home_post(struct om_home *home, enum om_slot_use use, int64_t number, co
 {
 	struct om_slot *slot = home->slot;
 	struct om_home_state *state = home->state;
+	home->signals_before = __atomic_load_n(&slot->signal_head, __ATOMIC_ACQUIRE);
 	state->last_use = use;
 	state->last_request++;
 	home->use = use;
