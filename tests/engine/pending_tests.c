@@ -113,6 +113,32 @@ static bool pending_signal_ends_masked_wait(const char *dir)
 
 /* ---- no handler ------------------------------------------------------------------------------------------ */
 
+static void ignored_body(struct shared *s)
+{
+	const struct timespec some_time = {0, 300000000};
+	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
+	sigset_t none;
+	sigemptyset(&none);
+	block(SIGCHLD);
+	want_signal(s, 0);
+	EXPECT(ppoll(&p, 1, &some_time, &none) == 0);
+}
+
+/* Nothing would come of stopping the body for it, and it would be there again when the call is issued again. */
+static bool ignored_driver(struct world *w)
+{
+	bool good = true;
+	CHECK(send_wanted(w, SIGCHLD, 0));
+	world_wait_body(w);
+	CHECK(w->due == 0);
+	return good;
+}
+
+static bool ignored_signal_is_not_due(const char *dir)
+{
+	return with_pipe(dir, ignored_body, ignored_driver);
+}
+
 static void terminated_body(struct shared *s)
 {
 	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
@@ -140,6 +166,7 @@ static bool pending_signal_ends_the_body(const char *dir)
 
 const struct test pending_tests[] = {
 	{"pending_signal_ends_masked_wait", pending_signal_ends_masked_wait},
+	{"ignored_signal_is_not_due", ignored_signal_is_not_due},
 	{"pending_signal_ends_the_body", pending_signal_ends_the_body},
 	{0},
 };

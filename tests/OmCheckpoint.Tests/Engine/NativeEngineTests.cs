@@ -22,7 +22,7 @@ public sealed class NativeEngineTests
         "cut_link_owes_an_answer", "start_is_told_when", "thaw_is_told_when",
         "cut_write_writes_once", "cut_writev_writes_once", "cut_send_sends_once", "cut_recv_receives_once", "cut_recvmsg_receives_once",
         "blocked_signal_cuts_no_write", "blocked_signal_cuts_no_recv", "handler_ends_write_with_what_it_did",
-        "pending_signal_ends_masked_wait", "pending_signal_ends_the_body",
+        "pending_signal_ends_masked_wait", "ignored_signal_is_not_due", "pending_signal_ends_the_body",
         "reserved_slot_gives_call_back", "home_call_gives_call_back", "reservation_takes_read_back",
         "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced", "body_let_go_is_noticed",
         "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",

@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <poll.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/ioctl.h>
 
@@ -91,12 +92,16 @@ static int apply_rest(struct om_remote *remote, int step)
 	return om_marshal_again(&remote->marshal, whole - rest);
 }
 
-/* ppoll and its kin: a signal that the body had blocked so far is let through. A new one would be handed out. */
+/* ppoll and its kin: a signal that the body had blocked so far is let through, and something comes of it: one that is
+ * ignored by default would stop the body for nothing each time it issues the call again. A new signal would be handed
+ * out. */
 static bool lets_pending_through(struct om_remote *remote)
 {
+	const uint64_t ignored_by_default =
+		1ull << (SIGCHLD - 1) | 1ull << (SIGCONT - 1) | 1ull << (SIGURG - 1) | 1ull << (SIGWINCH - 1);
 	struct om_signal_sets sets;
 	return remote->marshal.has_mask && !om_signal_sets(remote->pid, &sets) &&
-	       sets.pending & ~remote->marshal.mask & ~sets.ignored;
+	       sets.pending & ~remote->marshal.mask & ~sets.ignored & (sets.caught | ~ignored_by_default);
 }
 
 void om_remote_tell_due(struct om_remote *remote)
