@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT
  *
- * The slot at home is taken by what the warden wants for itself, the body's call waits for it, and then is wanted
- * back: nothing of it has been done.
+ * The slot at home is taken by what the wardens want for themselves, the body's call waits for it, and then is wanted
+ * back: nothing of it has been done, and what was done of it before is not forgotten.
  */
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <sys/syscall.h>
@@ -42,10 +43,10 @@ static bool is_empty(int fd)
 	return poll(&p, 1, 0) == 0;
 }
 
-/* A call of the warden's own that waits in the slot until own_fds has a byte. */
+/* A call of a warden's own that waits in the slot until own_fds has a byte. */
 struct own_call {
 	struct world *w;
-	bool done;
+	bool of_home, done;
 	pthread_t thread;
 };
 
@@ -54,8 +55,14 @@ static void *run_own(void *argument)
 	struct own_call *own = argument;
 	char byte = 0;
 	int64_t result = 0;
-	uint64_t args[6] = {(uint64_t)own_fds[0], om_home_data_address(own->w->home), 1};
-	int error = om_home_call(own->w->home, SYS_read, args, &byte, 1, &result);
+	uint64_t args[6] = {(uint64_t)own_fds[0], (uint64_t)&byte, 1};
+	int error;
+	if (own->of_home) {
+		args[1] = om_home_data_address(own->w->home);
+		error = om_home_call(own->w->home, SYS_read, args, &byte, 1, &result);
+	} else {
+		error = om_remote_call(own->w->remote, SYS_read, args, true, &result);
+	}
 	own->done = !error && result == 1 && byte == 'o';
 	return NULL;
 }
@@ -133,7 +140,7 @@ static bool home_call_gives_call_back(const char *dir)
 {
 	bool good = true;
 	struct world *w = open_with_pipes(dir, write_body);
-	struct own_call own = {.w = w};
+	struct own_call own = {.w = w, .of_home = true};
 	wait_stage(w->shared, 3);
 	uint64_t before = executed(w);
 	CHECK(begin_own(&own));
@@ -167,9 +174,99 @@ static bool reservation_takes_read_back(const char *dir)
 	return close_with_pipes(w) && good;
 }
 
+/* ---- the hosting warden's ------------------------------------------------------------------------------------ */
+
+#define BYTES (1u << 18) /* a pipe holds less */
+
+static uint8_t byte_at(size_t at)
+{
+	return (uint8_t)(at * 7 + at / 4093);
+}
+
+static void long_write_body(struct shared *s)
+{
+	static uint8_t bytes[BYTES];
+	for (size_t i = 0; i < BYTES; i++)
+		bytes[i] = byte_at(i);
+	EXPECT(write(pipe_fds[1], bytes, BYTES) == BYTES);
+}
+
+struct rest {
+	int32_t number;
+	uint64_t left_ns, done;
+};
+
+/* Cut short, and found behind the warden's own call when it is issued again: it is the same rest of a call. */
+static bool cut_behind(struct world *w, struct own_call *own, struct rest *before, struct rest *after)
+{
+	bool good = true;
+	CHECK(tracer_seize(w));
+	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 60000) == 1);
+	CHECK(tracer_await(w));
+	CHECK(om_remote_left(w->remote, &before->number, &before->left_ns, &before->done));
+	CHECK(begin_own(own));
+	tracer_let_go(w);
+	for (int found = 0; good && !found;) { /* 0: it has not been issued again yet */
+		CHECK(tracer_seize(w));
+		found = om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 60000);
+		CHECK(found >= 0 && tracer_await(w));
+		CHECK(om_remote_left(w->remote, &after->number, &after->left_ns, &after->done));
+		CHECK(after->number == before->number);
+		tracer_let_go(w);
+	}
+	return good;
+}
+
+static bool write_behind_own_call_writes_once(const char *dir)
+{
+	bool good = true;
+	static uint8_t bytes[BYTES];
+	struct world *w = open_with_pipes(dir, long_write_body);
+	struct own_call own = {.w = w};
+	struct rest before = {0}, after = {0};
+	wait_blocked(w, SYS_write);
+	CHECK(cut_behind(w, &own, &before, &after));
+	CHECK(before.done > 0 && after.done == before.done);
+	CHECK(end_own(&own));
+	for (size_t got = 0; good && got < BYTES;) {
+		ssize_t n = read(pipe_fds[0], bytes + got, BYTES - got);
+		CHECK(n > 0);
+		got += n > 0 ? (size_t)n : 0;
+	}
+	for (size_t i = 0; good && i < BYTES; i++)
+		CHECK(bytes[i] == byte_at(i));
+	if (!good)
+		kill(w->body, SIGKILL);
+	world_wait_body(w);
+	CHECK(is_empty(pipe_fds[0]));
+	return close_with_pipes(w) && good;
+}
+
+static void poll_body(struct shared *s)
+{
+	struct pollfd p = {.fd = pipe_fds[0], .events = POLLIN};
+	EXPECT(poll(&p, 1, 60000) == 1);
+}
+
+static bool poll_behind_own_call_keeps_its_time(const char *dir)
+{
+	bool good = true;
+	struct world *w = open_with_pipes(dir, poll_body);
+	struct own_call own = {.w = w};
+	struct rest before = {0}, after = {0};
+	wait_blocked(w, SYS_poll);
+	CHECK(cut_behind(w, &own, &before, &after));
+	CHECK(before.left_ns < 60000000000 && after.left_ns <= before.left_ns);
+	CHECK(end_own(&own));
+	CHECK(write(pipe_fds[1], "p", 1) == 1);
+	return close_with_pipes(w) && good;
+}
+
 const struct test held_tests[] = {
 	{"reserved_slot_gives_call_back", reserved_slot_gives_call_back},
 	{"home_call_gives_call_back", home_call_gives_call_back},
 	{"reservation_takes_read_back", reservation_takes_read_back},
+	{"write_behind_own_call_writes_once", write_behind_own_call_writes_once},
+	{"poll_behind_own_call_keeps_its_time", poll_behind_own_call_keeps_its_time},
 	{0},
 };

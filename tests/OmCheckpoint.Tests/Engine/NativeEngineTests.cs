@@ -24,6 +24,7 @@ public sealed class NativeEngineTests
         "blocked_signal_cuts_no_write", "blocked_signal_cuts_no_recv", "handler_ends_write_with_what_it_did",
         "pending_signal_ends_masked_wait", "ignored_signal_is_not_due", "pending_signal_ends_the_body",
         "reserved_slot_gives_call_back", "home_call_gives_call_back", "reservation_takes_read_back",
+        "write_behind_own_call_writes_once", "poll_behind_own_call_keeps_its_time",
         "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced", "body_let_go_is_noticed",
         "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
         "wrong_member_gets_fenced", "nonsense_from_the_bodys_node",

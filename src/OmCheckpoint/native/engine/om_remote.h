@@ -132,7 +132,7 @@ bool om_remote_still_waits(struct om_remote *remote);
 int64_t om_remote_restart(const struct om_remote *remote, bool begun);
 /* What the body issues now is what was cut short. */
 bool om_remote_is_rest(const struct om_remote *remote);
-/* The cancelled call of the body ends as a signal or a stop wants it. */
+/* The body's call, cancelled or queued, ends as a signal or a stop wants it. */
 void om_remote_end_cancelled(struct om_remote *remote);
 void *om_remote_receiver(void *remote);
 

@@ -65,6 +65,7 @@ static void next_call(struct om_remote *remote)
 
 static void finish(struct om_remote *remote, bool own, int64_t result)
 {
+	bool had_slot = own || remote->active != OM_ACTIVE_OWN; /* not if it was queued behind ours */
 	if (!own)
 		remote->finished = false;
 	if (own) {
@@ -73,7 +74,8 @@ static void finish(struct om_remote *remote, bool own, int64_t result)
 	} else {
 		om_remote_answer_body(remote, result, result >= 0 ? om_remote_both(remote) : 0);
 	}
-	next_call(remote);
+	if (had_slot)
+		next_call(remote);
 }
 
 /* A handler of the body may run for a signal that was handed out. */
@@ -229,9 +231,9 @@ int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_m
 	remote->quiesced = true;
 	remote->why = why;
 	result = state->phase != OM_PHASE_NONE;
-	if (state->phase == OM_PHASE_QUEUED || state->phase == OM_PHASE_STRUCTURAL)
+	if (state->phase == OM_PHASE_STRUCTURAL)
 		om_remote_answer_body(remote, om_remote_restart(remote, om_remote_is_rest(remote)), 0);
-	else if (state->phase == OM_PHASE_CANCELLED)
+	else if (state->phase == OM_PHASE_CANCELLED || state->phase == OM_PHASE_QUEUED)
 		om_remote_end_cancelled(remote);
 	else if (remote->finished)
 		finish(remote, false, remote->marshal.result);

@@ -124,6 +124,7 @@ static void forward(struct om_remote *remote, const uint64_t args[6])
 		step = apply_rest(remote, step);
 	state->done = om_marshal_done(&remote->marshal);
 	state->pieces = state->done > 0;
+	state->sent_ns = om_now_ns(); /* its time runs, also while it is queued */
 	if (step < 0)
 		om_remote_answer_body(remote, step == -ESRCH ? -EINTR : step, 0);
 	else if (remote->quiesced) /* since we looked last; home knows nothing of it */
