@@ -102,7 +102,7 @@ static bool taken_back_unexecuted(struct world *w)
 	set_stage(w->shared, 4);
 	for (int i = 0; i < 3; i++) {
 		sent = wait_sent(w, sent);
-		CHECK(tracer_stop(w, i % 2 ? OM_QUIESCE_MOVE : OM_QUIESCE_HERE, 60000) == 1);
+		CHECK(tracer_stop(w, i % 2 ? OM_QUIESCE_MOVE : OM_QUIESCE_HERE, 30000) == 1);
 	}
 	wait_sent(w, sent);
 	CHECK(executed(w) == before && is_empty(pipe_fds[0]));
@@ -167,9 +167,9 @@ static bool reservation_takes_read_back(const char *dir)
 	om_home_reserve(w->home, true);
 	for (int i = 0; i < 3; i++)
 		CHECK(om_home_call(w->home, SYS_getpgrp, none, NULL, 0, &result) == 0 && result == w->deputy);
-	CHECK(tracer_stop(w, OM_QUIESCE_HERE, 60000) == 1);
+	CHECK(tracer_stop(w, OM_QUIESCE_HERE, 30000) == 1);
 	CHECK(write(pipe_fds[1], "x", 1) == 1);
-	CHECK(tracer_stop(w, OM_QUIESCE_MOVE, 60000) >= 0);
+	CHECK(tracer_stop(w, OM_QUIESCE_MOVE, 30000) >= 0);
 	om_home_reserve(w->home, false);
 	return close_with_pipes(w) && good;
 }
@@ -201,14 +201,14 @@ static bool cut_behind(struct world *w, struct own_call *own, struct rest *befor
 {
 	bool good = true;
 	CHECK(tracer_seize(w));
-	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 60000) == 1);
+	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 30000) == 1);
 	CHECK(tracer_await(w));
 	CHECK(om_remote_left(w->remote, &before->number, &before->left_ns, &before->done));
 	CHECK(begin_own(own));
 	tracer_let_go(w);
 	for (int found = 0; good && !found;) { /* 0: it has not been issued again yet */
 		CHECK(tracer_seize(w));
-		found = om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 60000);
+		found = om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 30000);
 		CHECK(found >= 0 && tracer_await(w));
 		CHECK(om_remote_left(w->remote, &after->number, &after->left_ns, &after->done));
 		CHECK(after->number == before->number);

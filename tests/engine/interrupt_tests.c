@@ -97,7 +97,7 @@ typedef bool disturbance(struct world *w, unsigned int n);
 
 static bool stop_twice(struct world *w, unsigned int n)
 {
-	return tracer_stop(w, OM_QUIESCE_HERE, 60000) >= 0 && tracer_stop(w, OM_QUIESCE_MOVE, 60000) >= 0;
+	return tracer_stop(w, OM_QUIESCE_HERE, 30000) >= 0 && tracer_stop(w, OM_QUIESCE_MOVE, 30000) >= 0;
 }
 
 /* That the body blocks. */
@@ -127,6 +127,8 @@ static bool sent_once(const char *dir, void (*body)(struct shared *), long numbe
 		got += count > 0 ? (size_t)count : 0;
 	}
 	CHECK(as_filled());
+	if (!good)
+		kill(w->body, SIGKILL);
 	world_wait_body(w);
 	struct pollfd more = {.fd = fds[1], .events = POLLIN};
 	CHECK(poll(&more, 1, 0) == 0);
@@ -145,6 +147,7 @@ static bool received_once(const char *dir, void (*body)(struct shared *), long n
 		size_t count = BYTES - sent < CHUNK ? BYTES - sent : CHUNK;
 		CHECK(send(fds[1], bytes + sent, count, MSG_NOSIGNAL) == (ssize_t)count);
 	}
+	shutdown(fds[1], SHUT_WR); /* a body that has missed some waits no longer */
 	return close_with_fds(w) && good;
 }
 

@@ -85,7 +85,7 @@ static bool changes_nothing(const char *dir, const struct silence *silence)
 	silence->begin(w);
 	for (int i = 0; i < 3; i++) {
 		uint64_t before = now_ms();
-		CHECK(tracer_stop(w, whys[i], silence->error == -ETIMEDOUT ? PATIENCE_MS : 60000) == silence->error);
+		CHECK(tracer_stop(w, whys[i], silence->error == -ETIMEDOUT ? PATIENCE_MS : 30000) == silence->error);
 		uint64_t took = now_ms() - before;
 		CHECK(took < SOON_MS && (silence->error != -ETIMEDOUT || took >= PATIENCE_MS));
 	}
@@ -93,7 +93,7 @@ static bool changes_nothing(const char *dir, const struct silence *silence)
 	silence->end(w);
 	wait_stage(w->shared, 3);
 	wait_blocked(w, SYS_read);
-	CHECK(tracer_stop(w, OM_QUIESCE_HERE, 60000) == 1);
+	CHECK(tracer_stop(w, OM_QUIESCE_HERE, 30000) == 1);
 	CHECK(write(pipe_fds[1], "2", 1) == 1);
 	world_wait_body(w);
 	CHECK(w->due == 0); /* nothing had been held up */
@@ -118,7 +118,7 @@ struct waiting_stop {
 static void *stop_patiently(void *argument)
 {
 	struct waiting_stop *s = argument;
-	s->result = tracer_stop(s->w, OM_QUIESCE_MOVE, 60000);
+	s->result = tracer_stop(s->w, OM_QUIESCE_MOVE, 30000);
 	return NULL;
 }
 
@@ -177,7 +177,7 @@ static struct world *with_owed_signal(const char *dir, const struct silence *sil
 	w->holds_tracer = false;
 	world_wake_tracer(w);
 	CHECK(world_await(w, &w->unstoppable, 1));
-	w->patience_ms = 60000;
+	w->patience_ms = 30000;
 	CHECK(w->due == 0 && w->delivered == 0 && w->shared->numbers[0] == 0);
 	if (!good)
 		w->shared->failed = 1;
@@ -219,16 +219,22 @@ static bool cut_link_owes_a_restart(const char *dir)
 	return owed_signal(dir, &link_cut, SA_RESTART);
 }
 
-/* What home has done in the meantime has been done: that is the call's result, and the handler runs before it is seen.
- */
+/* What home has done in the meantime has been done: that is the call's result, and it waits for the handler to run
+ * first. */
 static bool cut_link_owes_an_answer(const char *dir)
 {
 	bool good = true;
+	struct om_counters before;
 	flags = 0;
 	struct world *w = with_owed_signal(dir, &link_cut);
 	CHECK(write(pipe_fds[1], "x", 1) == 1);
 	wait_blocked(w, SYS_futex);
+	om_remote_counters(w->remote, &before);
+	w->holds_tracer = true;
 	heal_link(w);
+	wait_answered(w, before.bytes_in);
+	w->holds_tracer = false;
+	world_wake_tracer(w);
 	world_wait_body(w);
 	CHECK(w->shared->numbers[4] == 1);
 	CHECK(w->due == 1 && w->delivered == 1);

@@ -67,8 +67,8 @@ void world_wait_log(struct world *w, const char *text)
 
 /* ---- of the kernel and the engine ----------------------------------------------------------------------------- */
 
-/* These look again and again: no event tells that another process has begun to wait, that a signal waits for it, or
- * that a call has gone out. */
+/* These look again and again: no event tells that another process has begun to wait, that a signal waits for it,
+ * that a call has gone out, or that an answer has come. */
 void wait_blocked(struct world *w, long number)
 {
 	char path[64], text[256];
@@ -106,4 +106,11 @@ uint64_t wait_sent(struct world *w, uint64_t bytes)
 	while (!om_remote_counters(w->remote, &counters) && counters.bytes_out <= bytes && !w->shared->failed)
 		sched_yield();
 	return counters.bytes_out;
+}
+
+void wait_answered(struct world *w, uint64_t bytes)
+{
+	struct om_counters counters;
+	while (!om_remote_counters(w->remote, &counters) && counters.bytes_in <= bytes && !w->shared->failed)
+		sched_yield();
 }

@@ -85,6 +85,8 @@ void set_stage(struct shared *s, int stage);
 void wait_blocked(struct world *w, long number);
 /* Until calls of more than these bytes (om_remote_counters) have gone out, and how many they are then. */
 uint64_t wait_sent(struct world *w, uint64_t bytes);
+/* Until an answer has come. */
+void wait_answered(struct world *w, uint64_t bytes);
 /* Until a signal by which a call is cancelled waits for the deputy. It is stopped. */
 void wait_cancelled(struct world *w);
 /* Stopped as by Ctrl-Z: it answers nothing until SIGCONT. */
