@@ -4,14 +4,17 @@
  * and each byte goes over once.
  */
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/uio.h>
 
+#include "engine/om_remote.h"
 #include "handler.h"
 #include "tests.h"
 #include "tracer.h"
@@ -244,6 +247,56 @@ static bool handler_ends_write_with_what_it_did(const char *dir)
 	return open_pipe() && sent_once(dir, handling_write_body, SYS_write, signal_first_only);
 }
 
+/* ---- and another warden ---------------------------------------------------------------------------------- */
+
+static void blocking_writes_body(struct shared *s)
+{
+	block();
+	for (size_t done = 0; done < BYTES;) {
+		ssize_t n = write(fds[0], bytes + done, BYTES - done);
+		EXPECT(n > 0);
+		done += (size_t)n;
+	}
+}
+
+/* The first signal cuts the write, the second its rest, which waits for the tracer then. No event tells of either. */
+static void cancel_rest(struct world *w)
+{
+	const volatile struct om_remote_state *state =
+		mmap(NULL, OM_STATE_BYTES, PROT_READ, MAP_SHARED, w->remote_state, 0);
+	w->holds_tracer = true;
+	wait_blocked(w, SYS_write);
+	queue(w->deputy, SIGUSR1, 0);
+	while (!state->done && !w->shared->failed)
+		sched_yield();
+	wait_blocked(w, SYS_write);
+	queue(w->deputy, SIGUSR1, 0);
+	while (state->phase != OM_PHASE_CANCELLED && !w->shared->failed)
+		sched_yield();
+	munmap((void *)(uintptr_t)state, OM_STATE_BYTES);
+}
+
+/* What is done of a call in pieces is all that the next warden knows of it: that is its result. */
+static bool reopen_first(struct world *w, unsigned int n)
+{
+	if (n > 1)
+		return true;
+	cancel_rest(w);
+	om_remote_close(w->remote);
+	om_engine_close(w->pc2);
+	world_engine(w, "pc2");
+	world_remote(w);
+	w->holds_tracer = false;
+	int result = om_remote_start(w->remote, 30000);
+	world_wake_tracer(w);
+	return result == 0;
+}
+
+static bool cut_write_is_taken_over(const char *dir)
+{
+	return open_pipe() && sent_once(dir, blocking_writes_body, SYS_write, reopen_first);
+}
+
 const struct test interrupt_tests[] = {
 	{"cut_write_writes_once", cut_write_writes_once},
 	{"cut_writev_writes_once", cut_writev_writes_once},
@@ -253,5 +306,6 @@ const struct test interrupt_tests[] = {
 	{"blocked_signal_cuts_no_write", blocked_signal_cuts_no_write},
 	{"blocked_signal_cuts_no_recv", blocked_signal_cuts_no_recv},
 	{"handler_ends_write_with_what_it_did", handler_ends_write_with_what_it_did},
+	{"cut_write_is_taken_over", cut_write_is_taken_over},
 	{0},
 };

@@ -21,7 +21,7 @@ public sealed class NativeEngineTests
         "stopped_deputy_owes_a_signal", "stopped_deputy_owes_a_restart", "cut_link_owes_a_signal", "cut_link_owes_a_restart",
         "cut_link_owes_an_answer", "start_is_told_when", "thaw_is_told_when",
         "cut_write_writes_once", "cut_writev_writes_once", "cut_send_sends_once", "cut_recv_receives_once", "cut_recvmsg_receives_once",
-        "blocked_signal_cuts_no_write", "blocked_signal_cuts_no_recv", "handler_ends_write_with_what_it_did",
+        "blocked_signal_cuts_no_write", "blocked_signal_cuts_no_recv", "handler_ends_write_with_what_it_did", "cut_write_is_taken_over",
         "pending_signal_ends_masked_wait", "ignored_signal_is_not_due", "pending_signal_ends_the_body",
         "reserved_slot_gives_call_back", "home_call_gives_call_back", "reservation_takes_read_back",
         "write_behind_own_call_writes_once", "poll_behind_own_call_keeps_its_time",

@@ -176,8 +176,8 @@ void om_remote_take_over(struct om_remote *remote)
 	} else if (phase == OM_PHASE_STRUCTURAL || phase == OM_PHASE_CONDUCTED) {
 		state->phase = OM_PHASE_STRUCTURAL;
 		remote->hand_out_again = true;
-	} else if (phase == OM_PHASE_SENT && state->pieces) {
-		/* What home did of this piece is not known here any more. */
+	} else if (phase == OM_PHASE_SENT ? state->pieces : phase != OM_PHASE_NONE && state->done) {
+		/* Whatever home did of this piece is not known here any more, nor where the next one begins. */
 		om_remote_answer_body(remote, state->done ? (int64_t)state->done : -EIO, 0);
 	} else if (phase == OM_PHASE_SENT) {
 		uint64_t args[6];
