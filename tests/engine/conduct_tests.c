@@ -59,10 +59,10 @@ static struct world *with_first_call(const char *dir, struct om_structural *firs
 static bool finish(struct world *w, unsigned int handed_out)
 {
 	bool good = true;
-	CHECK(world_await(w, &w->handed_out, handed_out + 1));
-	CHECK(w->structural.args[1] == 0 && conduct(w, &w->structural));
-	CHECK(world_await(w, &w->handed_out, handed_out + 2));
-	CHECK(w->structural.number == SYS_exit_group && conduct(w, &w->structural));
+	CHECK(world_await(w, &w->handed_out, handed_out + 1) && w->structural.args[1] == 0);
+	CHECK(good && conduct(w, &w->structural));
+	CHECK(good && world_await(w, &w->handed_out, handed_out + 2) && w->structural.number == SYS_exit_group);
+	CHECK(good && conduct(w, &w->structural));
 	if (!good)
 		kill(w->body, SIGKILL);
 	world_wait_body(w);
