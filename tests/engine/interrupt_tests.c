@@ -247,6 +247,33 @@ static bool handler_ends_write_with_what_it_did(const char *dir)
 	return open_pipe() && sent_once(dir, handling_write_body, SYS_write, signal_first_only);
 }
 
+/* ---- and home, where nothing is known of a call that is half done ------------------------------------------ */
+
+static void returning_write_body(struct shared *s)
+{
+	ssize_t n = write(fds[0], bytes, BYTES);
+	EXPECT(n > 0 && n < BYTES);
+	EXPECT(write(fds[0], bytes + n, BYTES - (size_t)n) == (ssize_t)BYTES - n);
+}
+
+static bool return_first(struct world *w, unsigned int n)
+{
+	int32_t number;
+	uint64_t left_ns, done;
+	if (n > 1)
+		return true;
+	if (!tracer_seize(w) || om_remote_quiesce(w->remote, OM_QUIESCE_RETURN, 30000) != 1 || !tracer_await(w))
+		return false;
+	bool left = om_remote_left(w->remote, &number, &left_ns, &done);
+	tracer_let_go(w);
+	return !left;
+}
+
+static bool return_ends_write_with_what_it_did(const char *dir)
+{
+	return open_pipe() && sent_once(dir, returning_write_body, SYS_write, return_first);
+}
+
 /* ---- and another warden ---------------------------------------------------------------------------------- */
 
 static void blocking_writes_body(struct shared *s)
@@ -306,6 +333,7 @@ const struct test interrupt_tests[] = {
 	{"blocked_signal_cuts_no_write", blocked_signal_cuts_no_write},
 	{"blocked_signal_cuts_no_recv", blocked_signal_cuts_no_recv},
 	{"handler_ends_write_with_what_it_did", handler_ends_write_with_what_it_did},
+	{"return_ends_write_with_what_it_did", return_ends_write_with_what_it_did},
 	{"cut_write_is_taken_over", cut_write_is_taken_over},
 	{0},
 };
