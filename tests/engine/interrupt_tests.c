@@ -313,10 +313,11 @@ static bool reopen_first(struct world *w, unsigned int n)
 	om_engine_close(w->pc2);
 	world_engine(w, "pc2");
 	world_remote(w);
+	pthread_mutex_lock(&w->lock);
+	w->delivered = w->queued; /* they went with the warden they had been handed to */
+	pthread_mutex_unlock(&w->lock);
 	w->holds_tracer = false;
-	int result = om_remote_start(w->remote, 30000);
-	world_wake_tracer(w);
-	return result == 0;
+	return om_remote_start(w->remote, 30000) == 0;
 }
 
 static bool cut_write_is_taken_over(const char *dir)

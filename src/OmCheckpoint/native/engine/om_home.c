@@ -235,7 +235,9 @@ int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om
 		return 0;
 	int result = 0;
 	pthread_mutex_lock(&home->lock);
-	if (home->connection != c->id || home->peer != peer || home->state->epoch != frame->epoch)
+	if (home->closed) /* since we looked; it has no connection any more, and its epoch may well be in force */
+		result = 0;
+	else if (home->connection != c->id || home->peer != peer || home->state->epoch != frame->epoch)
 		send_fenced(peer, c->id, frame->key, frame->epoch);
 	else
 		result = take_bound(home, frame, payload);
