@@ -16,6 +16,7 @@
 #include <sys/user.h>
 #include <sys/wait.h>
 
+#include "engine/om_syscalls.h"
 #include "tracer.h"
 #include "world.h"
 
@@ -209,6 +210,26 @@ static bool next_signal(struct world *w, struct om_signal *signal)
 	return there;
 }
 
+/* The kernel says -ERESTARTSYS of a call that nobody had taken from the listener. One that goes on with what is left of
+ * it had waited before: what says EINTR whatever SA_RESTART says does so then (RestartRules.NotTaken). */
+static void interrupt_rest(struct world *w)
+{
+	struct user_regs_struct regs;
+	int32_t number;
+	uint64_t left_ns, done;
+	if (!om_remote_left(w->remote, &number, &left_ns, &done))
+		return;
+	if (ptrace(PTRACE_GETREGS, w->body, 0, &regs))
+		fail("registers");
+	const uint64_t args[6] = {regs.rdi, regs.rsi, regs.rdx, regs.r10, regs.r8, regs.r9};
+	if ((int64_t)regs.orig_rax != number || (int64_t)regs.rax != -512 ||
+	    om_syscall_of(number, args)->restart != EINTR)
+		return;
+	regs.rax = (unsigned long long)-514;
+	if (ptrace(PTRACE_SETREGS, w->body, 0, &regs))
+		fail("registers of a rest");
+}
+
 /* Everything that has come. What cannot be delivered now is when remote_due says so. */
 static void *deliver(void *argument)
 {
@@ -222,8 +243,10 @@ static void *deliver(void *argument)
 	}
 	bool alive = tracer_await(w);
 	/* Only now that it stands still: what it calls before goes through the filter. */
-	if (alive)
+	if (alive) {
 		ptrace(PTRACE_SETOPTIONS, w->body, 0, PTRACE_O_SUSPEND_SECCOMP);
+		interrupt_rest(w);
+	}
 	while (alive && next_signal(w, &signal)) {
 		alive = queue_in_body(w, &signal);
 		om_remote_queued(w->remote, 1);
