@@ -4,6 +4,7 @@
  * What the warden does in C#, in the smallest form.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -20,6 +21,9 @@
 #include "tracer.h"
 #include "world.h"
 
+#ifndef PIDFD_THREAD
+#define PIDFD_THREAD O_EXCL
+#endif
 #ifndef PTRACE_O_SUSPEND_SECCOMP
 #define PTRACE_O_SUSPEND_SECCOMP (1 << 21)
 #endif
@@ -184,13 +188,32 @@ static void *stop(void *argument)
 	return NULL;
 }
 
-/* Nothing but the tracer's end gives up a seizure that has not come to a stop: PTRACE_DETACH wants a stopped tracee. */
+struct run {
+	void *(*trace)(void *);
+	void *argument;
+	int pidfd;
+};
+
+static void *run(void *argument)
+{
+	struct run *r = argument;
+	r->pidfd = (int)syscall(SYS_pidfd_open, gettid(), PIDFD_THREAD);
+	return r->pidfd < 0 ? NULL : r->trace(r->argument);
+}
+
+/* Nothing but the tracer's end gives up a seizure that has not come to a stop: PTRACE_DETACH wants a stopped tracee.
+ * The kernel wakes pthread_join before it has let go of the tracee, the pidfd behind that. */
 static void run_tracer(void *(*trace)(void *), void *argument)
 {
+	struct run r = {.trace = trace, .argument = argument};
 	pthread_t thread;
-	if (pthread_create(&thread, NULL, trace, argument))
+	if (pthread_create(&thread, NULL, run, &r))
 		fail("a thread");
 	pthread_join(thread, NULL);
+	struct pollfd end = {.fd = r.pidfd, .events = POLLIN};
+	if (r.pidfd < 0 || poll(&end, 1, -1) != 1)
+		fail("a thread's end");
+	close(r.pidfd);
 }
 
 int tracer_stop(struct world *w, enum om_quiesce why, uint32_t timeout_ms)
