@@ -9,11 +9,11 @@
  * forwarded call, or enter one at any moment; one way is right for all three:
  *   PTRACE_INTERRUPT (SEIZE first) → om_remote_quiesce → wait for the stop → queue the signal by the agent
  *   → om_remote_queued → om_remote_resume → PTRACE_DETACH.
- * Every signal handed out before om_remote_quiesce is queued before om_remote_resume. While one that was handed out later
- * is not, answers from home are held: the body gets them behind its handler.
- * Quiesce ends the call in progress as signal(7) wants it: finished, or cancelled and answered -512/-513/-514/-EINTR by
- * the table, so that the kernel itself then runs the handler and restarts the call or does not. A cancelled call is
- * held until the signals handed out before it have been taken care of this way.
+ * Every signal handed out before om_remote_quiesce is queued before om_remote_resume. While one that was handed out
+ * later is not, answers from home are held: the body gets them behind its handler. Quiesce ends the call in progress as
+ * signal(7) wants it: finished, or cancelled and answered -512/-513/-514/-EINTR by the table, so that the kernel itself
+ * then runs the handler and restarts the call or does not. A cancelled call is held until the signals handed out before
+ * it have been taken care of this way.
  *
  * Keys. A process that is or was away has a 64-bit key, drawn at random by its home daemon at the first move. The epoch
  * grows with each move; a frame of an older epoch is answered with FENCED.
