@@ -7,6 +7,7 @@ public sealed class JobProcess
 {
     private readonly Pidfd _pidfd;
     private volatile Residence _residence;
+    private (ulong Key, uint Epoch) _lastAttempt;
 
     internal JobProcess(Job job, int pid, ulong startTicks, Pidfd pidfd, Residence residence)
     {
@@ -26,6 +27,16 @@ public sealed class JobProcess
     {
         get => _residence;
         internal set => _residence = value;
+    }
+
+    /// <summary>The epoch of the next attempt to move it: above the one in force and those of all attempts under its key. For one move at a time.</summary>
+    internal uint NextEpoch(Residence from)
+    {
+        if (from.Key == 0)
+            return 1; // a key of its own for each
+        uint next = Math.Max(from.Epoch, _lastAttempt.Key == from.Key ? _lastAttempt.Epoch : 0) + 1;
+        _lastAttempt = (from.Key, next);
+        return next;
     }
 
     public uint Moves { get; internal set; }

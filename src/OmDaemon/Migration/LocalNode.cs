@@ -21,7 +21,7 @@ internal sealed partial class LocalNode(
     DaemonOptions options, TimeProvider time, ILogger<LocalNode> log) : IMoveNode, IWardenListener
 {
     private readonly KeyedGate<ulong> _gate = new();
-    private readonly ConcurrentDictionary<ulong, CancellationTokenSource> _restores = new();
+    private readonly ConcurrentDictionary<ulong, (uint Epoch, CancellationTokenSource Given)> _restores = new();
 
     public string Node => options.Node;
 
@@ -50,8 +50,12 @@ internal sealed partial class LocalNode(
 
     public async Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken)
     {
-        if (_restores.TryGetValue(request.Key, out CancellationTokenSource? restore))
-            await CancelAsync(restore).ConfigureAwait(false);
+        if (_restores.TryGetValue(request.Key, out (uint Epoch, CancellationTokenSource Given) restore))
+        {
+            if (restore.Epoch > request.Epoch)
+                return new MoveReply();
+            await CancelAsync(restore.Given).ConfigureAwait(false);
+        }
         return await EnteredAsync(
             request.Key, Stage.Restore,
             async () => IsObsolete(request) ? new MoveReply() : await AbortInsideAsync(request.Key).ConfigureAwait(false), cancellationToken).ConfigureAwait(false);
@@ -70,8 +74,8 @@ internal sealed partial class LocalNode(
 
     public async Task WardenLostAsync(CancellationToken cancellationToken)
     {
-        foreach (CancellationTokenSource restore in _restores.Values)
-            await CancelAsync(restore).ConfigureAwait(false);
+        foreach ((_, CancellationTokenSource given) in _restores.Values)
+            await CancelAsync(given).ConfigureAwait(false);
     }
 
     private async Task<Step<T>> EnteredAsync<T>(ulong key, string stage, Func<Task<Step<T>>> step, CancellationToken cancellationToken)
@@ -132,7 +136,7 @@ internal sealed partial class LocalNode(
                 return Step<RestoreReply>.Refused(refused);
         }
         using var given = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        _restores[request.Key] = given;
+        _restores[request.Key] = (request.Epoch, given);
         try
         {
             return await RestoreInsideAsync(request, home, limits, ahead, given.Token).ConfigureAwait(false);

@@ -13,10 +13,12 @@ using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Daemon.Migration;
 
+/// <param name="InForce">The epoch with which the body runs at the source; 0: at home, without any.</param>
+/// <param name="Epoch">Of this attempt, and of no other: an abort of an earlier one that comes late is known by it.</param>
 /// <param name="HomePid">The process at home.</param>
 /// <param name="FromHome">It is native at home: the source is this node.</param>
 /// <param name="ToHome">It returns: the target is this node.</param>
-internal sealed record MoveOrder(ulong Key, uint Epoch, int HomePid, bool FromHome, bool ToHome, IMoveNode Source, IMoveNode Target);
+internal sealed record MoveOrder(ulong Key, uint InForce, uint Epoch, int HomePid, bool FromHome, bool ToHome, IMoveNode Source, IMoveNode Target);
 
 internal abstract record MoveOutcome(StageTimes Times)
 {
@@ -44,7 +46,7 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
         {
             Step<HeldProcess> deputized = await deputy.LookAsync(order.Key, either.Token).ConfigureAwait(false);
             if (!deputized.Ok)
-                return new MoveOutcome.NotMoved(_times, deputized.Failure!, order.Epoch - 1);
+                return new MoveOutcome.NotMoved(_times, deputized.Failure!, order.InForce);
             _presented = deputized.Value!.Presented;
         }
         Step<FreezeReply> frozen = await FreezeAsync(either.Token).ConfigureAwait(false);
@@ -143,7 +145,7 @@ internal sealed class Move(MoveOrder order, HomeDeputy deputy, Errands errands, 
     {
         await _undo.RunAsync().ConfigureAwait(false);
         _times.StallUs = Microseconds(_frozenAt);
-        return new MoveOutcome.NotMoved(_times, failure, _takenBack == 0 ? order.Epoch - 1 : _takenBack);
+        return new MoveOutcome.NotMoved(_times, failure, _takenBack == 0 ? order.InForce : _takenBack);
     }
 
     private KeyRequest Key(uint epoch) => new() { Key = order.Key, Epoch = epoch };

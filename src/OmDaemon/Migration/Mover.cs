@@ -117,8 +117,8 @@ internal sealed partial class Mover(
             return new MigrateReply { From = before.Node, To = node, Failure = hindrance };
 
         ulong key = before.Key != 0 ? before.Key : NewKey();
-        uint epoch = before.Epoch + 1;
-        var order = new MoveOrder(key, epoch, process.Pid, before.Place == Place.Native, node == options.Node, nodes.For(before.Node), nodes.For(node));
+        uint epoch = process.NextEpoch(before);
+        var order = new MoveOrder(key, before.Epoch, epoch, process.Pid, before.Place == Place.Native, node == options.Node, nodes.For(before.Node), nodes.For(node));
         string name = $"{ProcessStat.Read(process.Pid)?.Name ?? "process"} ({process.Pid})";
         process.Residence = new Residence(Place.Moving, before.Node, key, before.Epoch);
         jobs.Save(process);

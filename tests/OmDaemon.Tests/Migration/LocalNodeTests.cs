@@ -72,6 +72,24 @@ public sealed class LocalNodeTests
         Assert.Equal(Held.Nothing, world.Wardens["b"].State);
     }
 
+    [Fact]
+    public async Task Abort_OfAnEarlierAttempt_LeavesTheNextOneAlone()
+    {
+        using var world = new World();
+        world.Break("b", "Pull", Fault.Hangs);
+        Task<Step<RestoreReply>> restore = world.Nodes["b"].RestoreAsync(
+            new RestoreRequest { Key = World.Key, Epoch = 3, Image = World.Image(), Source = World.Home }, World.Home, null, Cancellation);
+
+        Step<MoveReply> late = await world.Nodes["b"].AbortAsync(new KeyRequest { Key = World.Key, Epoch = 2 }, Cancellation).WaitAsync(Cancellation);
+
+        Assert.True(late.Ok);
+        Assert.False(restore.IsCompleted);
+        Assert.Equal(Held.Restoring, world.Wardens["b"].State);
+        await world.Nodes["b"].AbortAsync(new KeyRequest { Key = World.Key, Epoch = 3 }, Cancellation);
+        Assert.False((await restore.WaitAsync(Cancellation)).Ok);
+        Assert.Equal(Held.Nothing, world.Wardens["b"].State);
+    }
+
     private static async Task<World> FrozenAtBAsync()
     {
         var world = new World();

@@ -84,7 +84,7 @@ internal sealed class World : IDisposable
 
     public Task<MoveOutcome> MoveAsync(string source, string target, uint epoch, bool givenUp = false)
     {
-        var order = new MoveOrder(Key, epoch, Pid, source == Home, target == Home, Seen(source), Seen(target));
+        var order = new MoveOrder(Key, epoch - 1, epoch, Pid, source == Home, target == Home, Seen(source), Seen(target));
         return Time.RunAsync(new Move(order, Deputy, Errands, Faults, Time).ConductAsync(new CancellationToken(givenUp), CancellationToken.None));
     }
 
