@@ -33,5 +33,5 @@ public static class ManagedTable
 
     private static void AppendEntry(StringBuilder text, Entry entry, string name) =>
         text.Append(CultureInfo.InvariantCulture,
-            $"        new({entry.Number}, \"{name}\", SyscallSide.{entry.Side}, {(entry.Conditions.Count > 0 ? "true" : "false")}, \"{entry.Note.Replace("\"", "\\\"", StringComparison.Ordinal)}\"),\n");
+            $"        new({entry.Number}, \"{name}\", SyscallSide.{entry.Side}, {(entry.Conditions.Count > 0 ? "true" : "false")}, {entry.RestartErrno}, \"{entry.Note.Replace("\"", "\\\"", StringComparison.Ordinal)}\"),\n");
 }

@@ -88,6 +88,10 @@ public sealed record Condition(int Argument, ulong Mask, ulong Value, bool Wide)
 public sealed record Entry(int Number, string Name, Side Side)
 {
     public string Restart { get; init; } = "-";
+
+    /// <summary>ERESTARTSYS, ERESTARTNOHAND, EINTR; ERESTARTNOINTR where the table names none.</summary>
+    public int RestartErrno => Restart switch { "sys" => 512, "nohand" => 514, "eintr" => 4, _ => 513 };
+
     public IReadOnlyList<string> Flags { get; init; } = [];
     public IReadOnlyList<Argument> Arguments { get; init; } = [];
     public string Note { get; init; } = "";

@@ -74,7 +74,7 @@ public static class NativeTables
         var first = entry.Arguments.Count > 0 ? firstArgument[ArgumentKey(entry)] : 0;
         var (timeoutKind, timeoutArgument) = Timeout(entry);
         table.Append(CultureInfo.InvariantCulture,
-            $"\t{{ \"{name}\", {entry.Number}, {(int)entry.Side}, {FlagBits(entry)}, {Restart(entry)}, {Errno(entry)}, {timeoutKind}, {timeoutArgument}, {entry.Arguments.Count}, {entry.Flag("socket") ?? "255"}, {first}, {firstVariant}, {entry.Variants.Count} }},\n");
+            $"\t{{ \"{name}\", {entry.Number}, {(int)entry.Side}, {FlagBits(entry)}, {entry.RestartErrno}, {Errno(entry)}, {timeoutKind}, {timeoutArgument}, {entry.Arguments.Count}, {entry.Flag("socket") ?? "255"}, {first}, {firstVariant}, {entry.Variants.Count} }},\n");
     }
 
     private static void AppendVariant(StringBuilder variants, Entry variant, int entry)
@@ -87,8 +87,6 @@ public static class NativeTables
     private static int FlagBits(Entry entry) =>
         (entry.Flag("reissue") is null ? 0 : 1) | (entry.Flag("asked") is null ? 0 : 2) | (entry.Flag("mirror") is null ? 0 : 4) |
         (entry.Flag("sum") is null ? 0 : 8);
-
-    private static int Restart(Entry entry) => entry.Restart switch { "sys" => 512, "nohand" => 514, "eintr" => 4, _ => 513 };
 
     private static int Errno(Entry entry) => entry.Flag("errno") switch
     {

@@ -23,5 +23,5 @@ public sealed record FreezeOptions
 /// <summary>What became of the call that a remote waited in.</summary>
 /// <param name="GiveUp">Why it will not stop: it is left alone. Null: it stops.</param>
 /// <param name="Answered">It had been taken from the listener, and has its answer.</param>
-/// <param name="Rest">The number of a call that had begun before and is issued again; and whether it has a timeout.</param>
-public readonly record struct Interruption(string? GiveUp, bool Answered, (int Number, bool Timed)? Rest = null);
+/// <param name="Rest">The number of a call that had begun before and is issued again.</param>
+public readonly record struct Interruption(string? GiveUp, bool Answered, int? Rest = null);

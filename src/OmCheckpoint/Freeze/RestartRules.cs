@@ -105,14 +105,13 @@ internal static class RestartRules
     /// <summary>A call that was interrupted before anybody had taken it from the listener, where the kernel says -ERESTARTSYS. Executed
     /// natively it would have begun before it waited, and most calls never wait: the signals are as if they had come before it. Unless it is
     /// the rest of one that had waited already.</summary>
-    public static Registers NotTaken(Registers registers, (int Number, bool Timed)? rest)
+    public static Registers NotTaken(Registers registers, int? rest)
     {
         if (InCall(registers) && (long)registers.Rax == -Errno.ERESTARTSYS
-            && SyscallTable.Find((long)registers.OrigRax) is not { Side: SyscallSide.Local })
+            && SyscallTable.Find((long)registers.OrigRax) is { Side: not SyscallSide.Local } call)
         {
-            int restart = rest is { } begun && begun.Number == (int)registers.OrigRax
-                ? begun.Timed ? Errno.ERESTARTNOHAND : Errno.ERESTARTSYS
-                : Errno.ERESTARTNOINTR;
+            // EINTR whatever a handler says, but not for a mere stop: that is what ERESTARTNOHAND gives.
+            var restart = rest != call.Number ? Errno.ERESTARTNOINTR : call.Restart == Errno.EINTR ? Errno.ERESTARTNOHAND : call.Restart;
             registers.Rax = unchecked((ulong)-restart);
         }
 

@@ -14,6 +14,9 @@ internal static unsafe partial class Kernel
     [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
     private static partial int KillRaw(int pid, int signal);
 
+    [LibraryImport("libc", EntryPoint = "tgkill", SetLastError = true)]
+    private static partial int TgKill(int pid, int tid, int signal);
+
     [LibraryImport("libc", EntryPoint = "ftruncate", SetLastError = true)]
     private static partial int FTruncate(SafeFileHandle file, long bytes);
 
@@ -49,6 +52,15 @@ internal static unsafe partial class Kernel
     }
 
     private static nint Result(nint result) => result < 0 ? -Marshal.GetLastPInvokeError() : result;
+
+    [LibraryImport("libc", EntryPoint = "gettid")]
+    public static partial int ThreadId();
+
+    /// <returns>0 or errno.</returns>
+    public static int SignalThread(int pid, int tid, int signal) => TgKill(pid, tid, signal) < 0 ? Marshal.GetLastPInvokeError() : 0;
+
+    /// <summary>Of this process.</summary>
+    public static bool ThreadExists(int tid) => SignalThread(Environment.ProcessId, tid, 0) == 0;
 
     /// <returns>0 or errno.</returns>
     public static int Kill(int pid, int signal) => KillRaw(pid, signal) < 0 ? Marshal.GetLastPInvokeError() : 0;

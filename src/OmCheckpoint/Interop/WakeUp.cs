@@ -15,7 +15,7 @@ internal sealed unsafe partial class WakeUp : IDisposable
     private readonly Timer _timer;
     private readonly CancellationTokenRegistration _registration;
     private readonly int _process = Environment.ProcessId;
-    private readonly int _thread = GetTid();
+    private readonly int _thread = Kernel.ThreadId();
     private volatile bool _due;
 
     static WakeUp()
@@ -53,14 +53,8 @@ internal sealed unsafe partial class WakeUp : IDisposable
     private void Fire()
     {
         _due = true;
-        _ = TgKill(_process, _thread, Signal);
+        _ = Kernel.SignalThread(_process, _thread, Signal);
     }
-
-    [LibraryImport("libc", EntryPoint = "gettid")]
-    private static partial int GetTid();
-
-    [LibraryImport("libc", EntryPoint = "tgkill")]
-    private static partial int TgKill(int process, int thread, int signal);
 
     [LibraryImport("libc", EntryPoint = "sigaction", SetLastError = true)]
     private static partial int SigAction(int signal, byte* action, byte* old);

@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
+using OpenMosix.Checkpoint.Interop;
 
 namespace OpenMosix.Checkpoint.Tracing;
 
@@ -11,6 +12,7 @@ public sealed class TracerThread : IDisposable
 {
     private readonly BlockingCollection<Action> _work = [];
     private readonly Thread _thread;
+    private volatile int _threadId;
 
     public TracerThread(int pid)
     {
@@ -48,7 +50,7 @@ public sealed class TracerThread : IDisposable
         return result!;
     }
 
-    /// <summary>Ends the thread after the work that is queued, and waits for its end.</summary>
+    /// <summary>Ends the thread after the work that is queued, and waits for its end: the next tracer may come at once.</summary>
     public void Dispose()
     {
         if (_work.IsAddingCompleted)
@@ -61,11 +63,18 @@ public sealed class TracerThread : IDisposable
         {
             _thread.Join();
             _work.Dispose();
+            // Joined, it has still to go through the kernel, and lets go of its tracee there. No event tells of that before Linux 6.9
+            // (PIDFD_THREAD); it is a matter of microseconds.
+            while (Kernel.ThreadExists(_threadId))
+            {
+                Thread.Yield();
+            }
         }
     }
 
     private void Serve()
     {
+        _threadId = Kernel.ThreadId();
         foreach (var work in _work.GetConsumingEnumerable())
         {
             work();

@@ -27,5 +27,6 @@ public enum SyscallSide
 /// <param name="Name">The kernel's name; a variant's is "fcntl F_GETLK".</param>
 /// <param name="Side">Where it runs.</param>
 /// <param name="IsVariant">True for a case of a call, told apart by its arguments.</param>
+/// <param name="Restart">What the kernel returns inside when a signal interrupts it: ERESTART*, or EINTR for one that is never made again.</param>
 /// <param name="Note">Why, where it is not complete; may be empty.</param>
-public sealed record SyscallEntry(int Number, string Name, SyscallSide Side, bool IsVariant, string Note);
+public sealed record SyscallEntry(int Number, string Name, SyscallSide Side, bool IsVariant, int Restart, string Note);
