@@ -309,13 +309,7 @@ static bool reopen_first(struct world *w, unsigned int n)
 	if (n > 1)
 		return true;
 	cancel_rest(w);
-	om_remote_close(w->remote);
-	om_engine_close(w->pc2);
-	world_engine(w, "pc2");
-	world_remote(w);
-	pthread_mutex_lock(&w->lock);
-	w->delivered = w->queued; /* they went with the warden they had been handed to */
-	pthread_mutex_unlock(&w->lock);
+	world_take_over(w);
 	w->holds_tracer = false;
 	return om_remote_start(w->remote, 30000) == 0;
 }

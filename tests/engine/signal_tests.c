@@ -348,6 +348,38 @@ static bool default_action_ends_body(const char *dir)
 	return with_pipe(dir, nothing_body, terminate_driver);
 }
 
+static int never_fds[2];
+
+static void read_for_ever_body(struct shared *s)
+{
+	char byte;
+	handle(s, SIGUSR1, 0);
+	EXPECT(read(never_fds[0], &byte, 1) == -1 && errno == EINTR);
+	EXPECT(s->numbers[0] == 1 && s->numbers[2] == 7);
+}
+
+/* Handed out to a warden that dies before it has queued it: home has it still. */
+static bool signal_outlives_a_warden(const char *dir)
+{
+	if (pipe(never_fds))
+		return false;
+	struct world *w = world_open(dir, read_for_ever_body);
+	wait_blocked(w, SYS_read);
+	w->holds_tracer = true;
+	queue(w->deputy, SIGUSR1, 7);
+	pthread_mutex_lock(&w->lock);
+	while (w->queued == 0)
+		pthread_cond_wait(&w->changed, &w->lock);
+	pthread_mutex_unlock(&w->lock);
+	world_take_over(w);
+	w->holds_tracer = false;
+	bool good = om_remote_start(w->remote, 30000) == 0;
+	good = world_close(w) && good;
+	close(never_fds[0]);
+	close(never_fds[1]);
+	return good;
+}
+
 const struct test signal_tests[] = {
 	{"read_interrupted", read_interrupted},
 	{"read_restarted", read_restarted},
@@ -358,5 +390,6 @@ const struct test signal_tests[] = {
 	{"storm", storm},
 	{"ring_overflows", ring_overflows},
 	{"default_action_ends_body", default_action_ends_body},
+	{"signal_outlives_a_warden", signal_outlives_a_warden},
 	{0},
 };

@@ -282,6 +282,17 @@ void world_remote(struct world *w)
 		die("remote");
 }
 
+void world_take_over(struct world *w)
+{
+	om_remote_close(w->remote);
+	om_engine_close(w->pc2);
+	world_engine(w, "pc2");
+	world_remote(w);
+	pthread_mutex_lock(&w->lock);
+	w->delivered = w->queued;
+	pthread_mutex_unlock(&w->lock);
+}
+
 struct world *world_prepare(const char *dir, void (*function)(struct shared *))
 {
 	static const char *const nodes[] = {"pc1", "pc2", "pc3", NULL};

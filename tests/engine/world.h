@@ -65,6 +65,9 @@ void world_start(struct world *w);
 void world_engine(struct world *w, const char *node);
 void world_home(struct world *w);
 void world_remote(struct world *w);
+/* The hosting warden dies and the next one takes over: what was handed to the first and not queued went with it.
+ * Nothing is delivered until the caller clears holds_tracer, which it has set before. */
+void world_take_over(struct world *w);
 /* Until the body has ended. */
 void world_wait_body(struct world *w);
 /* Waits for the body's end and takes everything down. true: the body found nothing wrong. */

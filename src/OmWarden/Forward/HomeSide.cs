@@ -74,11 +74,12 @@ internal sealed unsafe class HomeSide : IDisposable
 
     internal int Control(uint what) => OmEngine.om_home_control(handle, what);
 
-    internal List<byte[]> TakeSignals()
+    /// <param name="queued">So many of all that came to the deputy the body has (ProcessImage.signals_taken); the rest is the result.</param>
+    internal List<byte[]> TakeSignals(uint queued)
     {
         const int most = 64;
         var signals = stackalloc OmEngine.om_signal[most];
-        int count = OmEngine.om_home_take_signals(handle, signals, most);
+        int count = OmEngine.om_home_take_signals(handle, queued, signals, most);
         var taken = new List<byte[]>();
         for (int i = 0; i < count; i++)
             taken.Add(new Span<byte>(signals[i].info, 128).ToArray());

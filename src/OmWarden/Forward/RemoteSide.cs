@@ -23,7 +23,7 @@ internal sealed unsafe class RemoteSide : IDisposable
     private RemoteSide(nint handle) => this.handle = handle;
 
     internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, SafeHandle pidfd, SafeHandle listener, string home, ulong area,
-        SafeHandle? state, out int errno)
+        uint signals, SafeHandle? state, out int errno)
     {
         nint homeText = Marshal.StringToCoTaskMemUTF8(home);
         try
@@ -37,6 +37,7 @@ internal sealed unsafe class RemoteSide : IDisposable
                 listener = (int)listener.DangerousGetHandle(),
                 home = (byte*)homeText,
                 area = area,
+                signals = signals,
                 state_fd = state is null ? -1 : (int)state.DangerousGetHandle(),
             };
             nint handle;
@@ -59,6 +60,9 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     /// <summary>While quiesced: so many more of the signals handed out are queued in the body.</summary>
     internal void Queued(int signals) => OmEngine.om_remote_queued(handle, (uint)signals);
+
+    /// <summary>How many have been queued in the body since it left home.</summary>
+    internal uint Signals() => OmEngine.om_remote_signals(handle);
 
     internal int Resume() => OmEngine.om_remote_resume(handle);
 

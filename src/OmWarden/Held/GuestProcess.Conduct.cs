@@ -123,7 +123,7 @@ internal sealed partial class GuestProcess
             int ended = remote!.Quiesce(why, QuiesceWithin);
             if (ended < 0)
                 return new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
-            return new(null, ended == 1, remote.Left() is { } rest ? (rest.Number, rest.LeftNs != ulong.MaxValue) : null);
+            return new(null, ended == 1, remote.Left()?.Number);
         });
         if (stopped.Ok)
             whyHome = ""; // the call is taken back, and says so again

@@ -243,6 +243,7 @@ internal sealed partial class GuestProcess : HeldProcess
         }
         image = described.Value;
         image.Usage = remote.Usage();
+        image.SignalsTaken = remote.Signals();
         image.Clocks = ClockReader.Read();
         image.Clocks.MonotonicNs += cell!.Clock.MonotonicOffsetNs;
         image.Clocks.BoottimeNs += cell.Clock.BoottimeOffsetNs;
@@ -346,7 +347,7 @@ internal sealed partial class GuestProcess : HeldProcess
     /// <summary>Null: done. The listener stays ours: it is needed again when the remote goes on under another epoch.</summary>
     private Failure? OpenRemote()
     {
-        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, engineState, out int errno);
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, image.SignalsTaken, engineState, out int errno);
         if (remote is null)
             return Broken(Stage.Restore, "serving the remote", errno);
         if (image.Usage is { } before)

@@ -37,6 +37,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private readonly ILogger<HomeProcess> log;
     private ProcessImage? image;
     private FrozenProcess? frozen;
+    private uint returning; // how many signals the body that comes home has
     private DeputyProcess? deputy;
     private RestoringProcess? restoring;
     private string bodyNode = "";
@@ -214,7 +215,7 @@ internal sealed partial class HomeProcess : HeldProcess
     /// <summary>The body never ran elsewhere: the deputy becomes the process again.</summary>
     private FromWarden TakeBack()
     {
-        List<byte[]> signals = Side?.TakeSignals() ?? [];
+        List<byte[]> signals = Side?.TakeSignals(image!.SignalsTaken) ?? [];
         CloseSide();
         Outcome back = RestoringProcess.TakeBack(pid, image!, new() { Signals = signals });
         return Gone(Replies.Of(back));
@@ -227,6 +228,7 @@ internal sealed partial class HomeProcess : HeldProcess
         if (!begun.Ok)
             return Replies.Failed(begun.Failure);
         restoring = begun.Value;
+        returning = request.Image.SignalsTaken;
         State = HomeState.Returning;
         return new()
         {
@@ -241,7 +243,7 @@ internal sealed partial class HomeProcess : HeldProcess
 
     private FromWarden Finish()
     {
-        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { Signals = Side!.TakeSignals() });
+        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { Signals = Side!.TakeSignals(returning) });
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
         State = HomeState.Returned;

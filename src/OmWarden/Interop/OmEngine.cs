@@ -78,6 +78,7 @@ internal static unsafe partial class OmEngine
         internal int listener;
         internal byte* home;
         internal ulong area;
+        internal uint signals;
         internal int state_fd;
     }
 
@@ -121,7 +122,7 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_home_control(nint home, uint what);
     [LibraryImport(Library)]
-    internal static partial int om_home_take_signals(nint home, om_signal* signals, uint capacity);
+    internal static partial int om_home_take_signals(nint home, uint queued, om_signal* signals, uint capacity);
     [LibraryImport(Library)]
     internal static partial void om_home_counters(nint home, om_counters* counters);
 
@@ -133,6 +134,8 @@ internal static unsafe partial class OmEngine
     internal static partial int om_remote_quiesce(nint remote, int why, uint timeoutMs);
     [LibraryImport(Library)]
     internal static partial void om_remote_queued(nint remote, uint signals);
+    [LibraryImport(Library)]
+    internal static partial uint om_remote_signals(nint remote);
     [LibraryImport(Library)]
     internal static partial int om_remote_resume(nint remote);
     [LibraryImport(Library)]

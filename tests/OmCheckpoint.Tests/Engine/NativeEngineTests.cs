@@ -16,6 +16,7 @@ public sealed class NativeEngineTests
         "read_interrupted", "read_restarted", "blocked_signal_waits", "epoll_interrupted", "ppoll_has_its_mask",
         "frozen_wait_goes_on", "storm", "ring_overflows",
         "default_action_ends_body",
+        "signal_outlives_a_warden",
         "handed_out_is_taken_back", "conducted_is_not_taken_back", "postponed_is_taken_back",
         "stopped_deputy_changes_nothing", "cut_link_changes_nothing", "cut_ends_a_quiesce",
         "stopped_deputy_owes_a_signal", "stopped_deputy_owes_a_restart", "cut_link_owes_a_signal", "cut_link_owes_a_restart",

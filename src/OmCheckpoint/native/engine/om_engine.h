@@ -136,7 +136,7 @@ int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t byte
 int om_home_control(om_home *home, uint32_t what);
 /* Takes signals the deputy has queued and the body's side has not acknowledged (for Return: the deputy is stopped).
  * Returns how many were written. */
-int om_home_take_signals(om_home *home, struct om_signal *signals, uint32_t capacity);
+int om_home_take_signals(om_home *home, uint32_t queued, struct om_signal *signals, uint32_t capacity);
 /* Of all calls that came for this deputy, from wherever its body was, since it became one. */
 void om_home_counters(om_home *home, struct om_counters *counters);
 
@@ -150,6 +150,7 @@ struct om_remote_options {
 	int listener;     /* seccomp listener: the engine duplicates */
 	const char *home; /* node id */
 	uint64_t area;    /* base of the agent area: never a valid buffer of a call */
+	uint32_t signals; /* that the body has: om_remote_signals of the host before, 0 from home */
 	int state_fd;     /* memfd of OM_STATE_BYTES, zeroed at first; -1: none. Not zero: the remote is taken over */
 };
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **remote);
@@ -173,6 +174,8 @@ enum om_quiesce {
 int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_ms);
 /* While quiesced: so many more of the signals handed out are queued in the body. */
 void om_remote_queued(om_remote *remote, uint32_t signals);
+/* How many of the signals that came to its deputy it has, or will have when what was handed out is queued. */
+uint32_t om_remote_signals(om_remote *remote);
 int om_remote_resume(om_remote *remote);
 /* While quiesced: the call that was cut short waits with a signal mask of its own (ppoll, pselect6, epoll_pwait). 0: it
  * does not, 1: *mask is it. A signal that is blocked otherwise, but not by this mask, has to end the call. The kernel

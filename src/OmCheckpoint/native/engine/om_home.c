@@ -76,7 +76,20 @@ static void send_fenced(struct om_peer *peer, uint64_t connection, uint64_t key,
 	om_peer_send(peer, connection, &frame, NULL);
 }
 
-void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, bool *claimed)
+bool om_home_signals_queued(struct om_home *home, uint32_t next)
+{
+	struct om_home_state *state = home->state;
+	uint32_t head = __atomic_load_n(&home->slot->signal_head, __ATOMIC_ACQUIRE), there = head - state->signal_tail;
+	if (next - state->signal_tail > (there < OM_SIGNAL_RING ? there : OM_SIGNAL_RING))
+		return false;
+	state->signal_tail = next;
+	__atomic_store_n(&home->slot->signal_tail, next, __ATOMIC_RELEASE);
+	om_futex_wake(&home->slot->signal_tail);
+	return true;
+}
+
+void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, uint32_t signals,
+		  bool *claimed)
 {
 	struct om_home_state *state = home->state;
 	*claimed = false;
@@ -84,6 +97,7 @@ void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connectio
 		home->hello_peer = peer;
 		home->hello_connection = connection;
 		home->hello_epoch = epoch;
+		home->hello_signals = signals;
 		return;
 	}
 	if (epoch != state->epoch || strcmp(peer->node, state->node)) {
@@ -104,6 +118,7 @@ void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connectio
 	}
 	home->peer = peer;
 	home->connection = connection;
+	om_home_signals_queued(home, signals); /* what it said of it may have been lost with the connection before */
 	home->signal_sent = state->signal_tail;
 	struct om_welcome welcome = {state->last_seq, state->signal_tail, home->ask_seq, 0};
 	om_home_send(home, OM_FRAME_WELCOME, 0, &welcome, sizeof(welcome));
@@ -152,6 +167,7 @@ static int park(struct om_peer *peer, struct om_connection *c, const struct om_f
 	if (parked) {
 		parked->connection = c->id;
 		parked->epoch = frame->epoch;
+		parked->signals = frame->seq;
 	} else {
 		result = -ENOSPC;
 	}
@@ -172,6 +188,7 @@ static void unpark_locked(struct om_engine *engine, struct om_home *home)
 			home->hello_peer = parked->peer;
 			home->hello_connection = parked->connection;
 			home->hello_epoch = parked->epoch;
+			home->hello_signals = parked->signals;
 		}
 		*at = parked->next;
 		engine->parked_count--;
@@ -187,22 +204,11 @@ static int take_hello(struct om_peer *peer, struct om_connection *c, const struc
 	if (!home)
 		return result;
 	pthread_mutex_lock(&home->lock);
-	om_home_bind(home, peer, c->id, frame->epoch, &claimed);
+	om_home_bind(home, peer, c->id, frame->epoch, frame->seq, &claimed);
 	pthread_mutex_unlock(&home->lock);
 	if (claimed)
 		tell_claimed(home, frame->epoch);
 	om_home_put(home);
-	return 0;
-}
-
-static int take_signal_taken(struct om_home *home, uint32_t seq)
-{
-	struct om_home_state *state = home->state;
-	if (seq - state->signal_tail > home->signal_sent - state->signal_tail)
-		return -EPROTO;
-	state->signal_tail = seq;
-	__atomic_store_n(&home->slot->signal_tail, seq, __ATOMIC_RELEASE);
-	om_futex_wake(&home->slot->signal_tail);
 	return 0;
 }
 
@@ -218,7 +224,7 @@ static int take_bound(struct om_home *home, const struct om_frame *frame, const 
 			om_home_drop_held(home);
 		return 0;
 	case OM_FRAME_SIGNAL_TAKEN:
-		return take_signal_taken(home, frame->seq);
+		return om_home_signals_queued(home, frame->seq) ? 0 : -EPROTO;
 	case OM_FRAME_ASK:
 		return om_home_take_ask(home, frame->seq, payload, frame->bytes);
 	default:
@@ -293,7 +299,7 @@ int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_ba
 	if (result == 0 && home->hello_peer) {
 		struct om_peer *peer = home->hello_peer;
 		home->hello_peer = NULL;
-		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, &claimed);
+		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, home->hello_signals, &claimed);
 	}
 	pthread_mutex_unlock(&home->lock);
 	if (claimed)
@@ -417,7 +423,7 @@ int om_home_open(om_engine *engine, const struct om_home_options *options, om_ho
 	if (home->state->epoch && home->hello_peer) { /* taken over: the state says who is expected */
 		struct om_peer *peer = home->hello_peer;
 		home->hello_peer = NULL;
-		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, &claimed);
+		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, home->hello_signals, &claimed);
 	}
 	uint32_t epoch = home->state->epoch;
 	pthread_mutex_unlock(&home->lock);

@@ -58,7 +58,7 @@ struct om_home {
 	uint32_t fenced_epoch;
 	struct om_peer *hello_peer; /* presented before om_home_expect */
 	uint64_t hello_connection;
-	uint32_t hello_epoch;
+	uint32_t hello_epoch, hello_signals;
 
 	enum om_slot_use use;
 	uint32_t cancelled;      /* the request that om_home_cancel was for */
@@ -92,18 +92,21 @@ void om_home_pump(struct om_home *home);
 int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void om_home_post(struct om_home *home, enum om_slot_use use, int64_t number, const uint64_t args[6]);
 void om_home_cancel(struct om_home *home);
+/* The body has what came before `next`. false: that cannot be, and nothing has changed. */
+bool om_home_signals_queued(struct om_home *home, uint32_t next);
 void om_home_drop_held(struct om_home *home); /* a call that waits for the slot is wanted back */
 int om_home_send(struct om_home *home, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
 int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void *om_home_responder(void *home);
-void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, bool *claimed);
+void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, uint32_t signals,
+		  bool *claimed);
 
 struct om_parked_hello {
 	struct om_parked_hello *next;
 	struct om_peer *peer;
 	uint64_t connection;
 	uint64_t key;
-	uint32_t epoch;
+	uint32_t epoch, signals;
 };
 
 #endif

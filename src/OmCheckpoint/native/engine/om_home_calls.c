@@ -306,10 +306,11 @@ void om_home_counters(om_home *home, struct om_counters *counters)
 	pthread_mutex_unlock(&home->lock);
 }
 
-int om_home_take_signals(om_home *home, struct om_signal *signals, uint32_t capacity)
+int om_home_take_signals(om_home *home, uint32_t queued, struct om_signal *signals, uint32_t capacity)
 {
 	struct om_home_state *state = home->state;
 	pthread_mutex_lock(&home->lock);
+	om_home_signals_queued(home, queued);
 	uint32_t head = __atomic_load_n(&home->slot->signal_head, __ATOMIC_ACQUIRE);
 	uint32_t count = min_u32(min_u32(head - state->signal_tail, OM_SIGNAL_RING), capacity);
 	for (uint32_t i = 0; i < count; i++)

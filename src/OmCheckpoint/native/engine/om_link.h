@@ -28,7 +28,7 @@ enum om_frame_kind {
 	OM_FRAME_USE,          /* struct om_use */
 
 	/* remote → home */
-	OM_FRAME_HELLO,        /* epoch; seq: the CALL that is outstanding, or 0 */
+	OM_FRAME_HELLO,        /* epoch; seq: as in SIGNAL_TAKEN */
 	OM_FRAME_CALL,         /* seq; struct om_request ... */
 	OM_FRAME_CANCEL,       /* seq */
 	OM_FRAME_SIGNAL_TAKEN, /* seq: the first index of the ring that is not taken yet */

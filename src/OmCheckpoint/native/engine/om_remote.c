@@ -72,8 +72,8 @@ int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t seq, const 
 
 void om_remote_hello(struct om_remote *remote, uint64_t connection_id)
 {
-	uint32_t outstanding = remote->active ? remote->state->seq : 0;
-	struct om_frame frame = om_frame_of(OM_FRAME_HELLO, remote->key, remote->state->epoch, outstanding, 0);
+	const struct om_remote_state *state = remote->state;
+	struct om_frame frame = om_frame_of(OM_FRAME_HELLO, remote->key, state->epoch, state->signals_taken, 0);
 	remote->connection = 0;
 	if (remote->wanting && !remote->fenced)
 		om_peer_send(remote->home, connection_id, &frame, NULL);
@@ -90,8 +90,10 @@ static int take_welcome(struct om_remote *remote, uint64_t connection, const uin
 	memcpy(&welcome, payload, sizeof(welcome));
 	if (!state->welcomed) {
 		state->seq = welcome.last_seq;
-		state->signal_next = welcome.signal_next;
 		state->ask_seq = welcome.last_ask;
+		/* Home knows better where its ring stands. */
+		state->signals_queued += welcome.signal_next - state->signals_taken;
+		state->signals_taken = welcome.signal_next;
 		state->welcomed = 1;
 	}
 	/* A call of ours that went down with another warden never got there, or nobody waits for its answer. */
@@ -129,18 +131,49 @@ static int take_reply(struct om_remote *remote, uint32_t seq, const uint8_t *pay
 	return 0;
 }
 
+static void note_handed(struct om_remote *remote, const struct om_signal *signal)
+{
+	if (signal->signo >= 1 && signal->signo <= 64) /* else the deputy's scribbling, which the kernel will refuse */
+		remote->signals_mask |= 1ull << (signal->signo - 1);
+}
+
 /* true: it is new and to be handed out. */
-static bool take_signal(struct om_remote *remote, uint32_t index, int32_t signo)
+static bool take_signal(struct om_remote *remote, uint32_t index, const struct om_signal *signal)
 {
 	struct om_remote_state *state = remote->state;
-	bool fresh = index == state->signal_next;
+	bool fresh = index == state->signals_taken;
 	if (fresh) {
-		state->signal_next++;
-		remote->signals_handed++;
-		remote->signals_mask |= 1ull << (signo - 1);
+		if (index - state->signals_queued < OM_KEPT_SIGNALS)
+			state->kept[index % OM_KEPT_SIGNALS] = (struct om_kept_signal){index + 1, *signal};
+		state->signals_taken++;
+		note_handed(remote, signal);
 	}
-	om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, state->signal_next, NULL, 0);
+	om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, state->signals_taken, NULL, 0);
 	return fresh;
+}
+
+/* What the warden before us was handed and did not queue. */
+static void hand_out_kept(struct om_remote *remote)
+{
+	const struct om_callbacks *callbacks = &remote->engine->callbacks;
+	struct om_remote_state *state = remote->state;
+	struct om_signal kept[OM_KEPT_SIGNALS];
+	uint32_t count = 0;
+	pthread_mutex_lock(&remote->lock);
+	for (uint32_t i = state->signals_queued; i != state->signals_taken && count < OM_KEPT_SIGNALS; i++)
+		if (state->kept[i % OM_KEPT_SIGNALS].index == i + 1) {
+			kept[count] = state->kept[i % OM_KEPT_SIGNALS].signal;
+			note_handed(remote, &kept[count++]);
+		}
+	state->signals_queued = state->signals_taken - count;
+	remote->handing++;
+	pthread_mutex_unlock(&remote->lock);
+	for (uint32_t i = 0; i < count && callbacks->remote_signal; i++)
+		callbacks->remote_signal(callbacks->context, remote->key, (uint32_t)remote->pid, &kept[i], 0);
+	pthread_mutex_lock(&remote->lock);
+	remote->handing--;
+	pthread_cond_broadcast(&remote->changed);
+	pthread_mutex_unlock(&remote->lock);
 }
 
 int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload)
@@ -152,7 +185,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	struct om_signal signal;
 	uint64_t notification = 0;
 	uint32_t control = 0, tid = (uint32_t)remote->pid;
-	bool has_signal = false, hand_out = false, due = false;
+	bool has_signal = false, hand_out = false, kept = false, due = false;
 	int result = 0;
 
 	pthread_mutex_lock(&remote->lock);
@@ -165,6 +198,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	}
 	switch (frame->kind) {
 	case OM_FRAME_WELCOME:
+		kept = remote->taken_over;
 		result = take_welcome(remote, c->id, payload, frame->bytes);
 		hand_out = remote->hand_out_again;
 		remote->hand_out_again = false;
@@ -186,16 +220,11 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 			break;
 		}
 		memcpy(&signal, payload, sizeof(signal));
-		if (signal.signo < 1 || signal.signo > 64) { /* the deputy's scribbling; not worth the link */
-			signal.signo = 1;
-			take_signal(remote, frame->seq, 1);
-			break;
-		}
 		if (remote->quiesced && remote->why != OM_QUIESCE_HERE) {
 			remote->signal_missed = true;
 			break;
 		}
-		has_signal = take_signal(remote, frame->seq, signal.signo);
+		has_signal = take_signal(remote, frame->seq, &signal);
 		remote->handing += has_signal;
 		if (state->phase == OM_PHASE_SENT || state->phase == OM_PHASE_CANCELLED) {
 			notification = state->call.id;
@@ -220,6 +249,8 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	pthread_mutex_unlock(&remote->lock);
 	if (hand_out)
 		om_remote_hand_out(remote);
+	if (kept)
+		hand_out_kept(remote);
 	if (due)
 		om_remote_tell_due(remote);
 	if (has_signal) {
@@ -296,14 +327,18 @@ static void set_listener_flags(int listener)
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }
 
-static void begin_state(struct om_remote *remote, uint32_t epoch)
+static void begin_state(struct om_remote *remote, uint32_t epoch, uint32_t signals)
 {
 	struct om_remote_state *state = remote->state;
 	if (state->magic == OM_REMOTE_STATE_MAGIC) {
 		remote->taken_over = true;
 		return;
 	}
-	*state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC, .epoch = epoch, .rest_number = -1};
+	*state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC,
+					  .epoch = epoch,
+					  .signals_taken = signals,
+					  .signals_queued = signals,
+					  .rest_number = -1};
 }
 
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **result)
@@ -346,7 +381,7 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
 		om_remote_put(remote);
 		return error;
 	}
-	begin_state(remote, options->epoch);
+	begin_state(remote, options->epoch, options->signals);
 	set_listener_flags(remote->listener);
 	pthread_mutex_lock(&engine->lock);
 	struct om_remote **at = bucket(engine, remote->key);

@@ -25,13 +25,20 @@ enum om_phase {
 	OM_PHASE_CANCELLED,  /* home has not executed it; held for the signal that caused it */
 };
 
+#define OM_KEPT_SIGNALS 16u
+
+struct om_kept_signal {
+	uint32_t index; /* of the ring, plus one; at index modulo OM_KEPT_SIGNALS */
+	struct om_signal signal;
+};
+
 /* In the state page. */
 struct om_remote_state {
 	uint64_t magic;
 	uint32_t epoch;
-	uint32_t welcomed; /* home has accepted `epoch` */
-	uint32_t seq;      /* newest CALL */
-	uint32_t signal_next;
+	uint32_t welcomed;      /* home has accepted `epoch` */
+	uint32_t seq;           /* newest CALL */
+	uint32_t signals_taken; /* the next index of the ring */
 	uint32_t ask_seq;
 	uint32_t phase; /* enum om_phase of the body's call */
 	uint32_t call_seq;
@@ -49,7 +56,14 @@ struct om_remote_state {
 	uint64_t rest_any;   /* said by om_remote_rest: the arguments are not known */
 	uint64_t rest_args[6];
 	uint64_t rest_pointer;
+	/* Of those taken so many are queued in the body. The others are handed out, again by the next warden: those
+	 * that found room here. A deputy whose ring is full answers no call, so all are taken whether they do or not.
+	 */
+	uint32_t signals_queued;
+	uint32_t reserved2;
+	struct om_kept_signal kept[OM_KEPT_SIGNALS];
 };
+_Static_assert(sizeof(struct om_remote_state) <= OM_STATE_BYTES, "om_remote_state");
 
 struct om_own_call {
 	struct om_marshal of_body, of_warden, *marshal; /* whose buffers */
@@ -90,9 +104,8 @@ struct om_remote {
 	struct om_own_call own;
 	bool has_mask; /* of the call that was cut short while quiesced */
 	uint64_t mask;
-	bool finished; /* home has answered; held until the signals handed out before are taken care of */
-	uint32_t signals_handed, signals_queued; /* handed out, and of these queued in the body */
-	uint64_t signals_mask;                   /* handed out since all were queued */
+	bool finished;         /* home has answered; held until the signals handed out before are taken care of */
+	uint64_t signals_mask; /* handed out since all were queued */
 
 	pthread_t receiver;
 	bool receiving;
@@ -126,6 +139,11 @@ int om_remote_used(struct om_remote *remote, struct om_usage *usage);
 void om_remote_take_over(struct om_remote *remote);
 void om_remote_hand_out(struct om_remote *remote); /* without the lock */
 void om_remote_tell_due(struct om_remote *remote); /* without the lock */
+/* Something was handed out and is not queued in the body. */
+static inline bool om_remote_owes_signals(const struct om_remote *remote)
+{
+	return remote->state->signals_taken != remote->state->signals_queued;
+}
 bool om_remote_still_waits(struct om_remote *remote);
 /* -ERESTART* for a call that is to be issued again. One that has not begun is as if the signals had come before it; one
  * that has is interrupted by them as the table says, though it had to be issued again. */

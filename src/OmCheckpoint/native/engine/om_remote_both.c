@@ -67,7 +67,7 @@ static void share(struct om_remote *remote, uint64_t total, uint64_t in_system)
 int om_remote_used(struct om_remote *remote, struct om_usage *usage)
 {
 	unsigned long long minor = 0, major = 0, user = 0, system = 0;
-	clockid_t clock = ((clockid_t)~remote->pid << 3) | 2; /* CPUCLOCK_SCHED of the process */
+	clockid_t clock = (clockid_t)(~(uint32_t)remote->pid << 3) | 2; /* CPUCLOCK_SCHED of the process */
 	char text[4096], *at;
 	struct timespec spent;
 	uint64_t total;

@@ -122,7 +122,7 @@ static int take_cancelled(struct om_remote *remote, bool own)
 		om_remote_end_cancelled(remote);
 		return OM_MARSHAL_CANCELLED;
 	}
-	if (!own && remote->signals_handed != remote->signals_queued) {
+	if (!own && om_remote_owes_signals(remote)) {
 		remote->state->phase = OM_PHASE_CANCELLED;
 		return OM_MARSHAL_CANCELLED;
 	}
@@ -146,13 +146,12 @@ int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t 
 	}
 	if (step == OM_MARSHAL_SEND && !own && !cancelled) { /* a piece is done, the next one follows */
 		om_marshal_interrupted(m, 0);
-		remote->state->pieces++;
 		remote->state->done = m->result > 0 ? (uint64_t)m->result : 0;
+		remote->state->pieces += remote->state->done > 0; /* not for a question of the engine's own */
 	}
 	if (step == OM_MARSHAL_SEND)
 		om_remote_post(remote, own);
-	else if (step == OM_MARSHAL_DONE && !own && !remote->quiesced &&
-		 remote->signals_handed != remote->signals_queued)
+	else if (step == OM_MARSHAL_DONE && !own && !remote->quiesced && om_remote_owes_signals(remote))
 		remote->finished = true; /* a signal that came first is there before the call returns: raise, SIGPIPE */
 	else if (step == OM_MARSHAL_DONE)
 		finish(remote, own, m->result);
@@ -179,6 +178,12 @@ void om_remote_take_over(struct om_remote *remote)
 	} else if (phase == OM_PHASE_SENT ? state->pieces : phase != OM_PHASE_NONE && state->done) {
 		/* Whatever home did of this piece is not known here any more, nor where the next one begins. */
 		om_remote_answer_body(remote, state->done ? (int64_t)state->done : -EIO, 0);
+	} else if (phase == OM_PHASE_CANCELLED) {
+		/* It may have waited, and then the signal interrupts it, though it is sent anew. */
+		state->rest_number = state->call.data.nr;
+		state->rest_ns = UINT64_MAX;
+		state->rest_done = 0;
+		state->rest_any = 1;
 	} else if (phase == OM_PHASE_SENT) {
 		uint64_t args[6];
 		memcpy(args, state->call.data.args, sizeof(args));
@@ -246,7 +251,7 @@ int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_m
 	if (state->phase == OM_PHASE_SENT) {
 		go_on(remote);
 		result = remote->gone ? -ESRCH : waited ? -ETIMEDOUT : -ENOTCONN;
-		remote->owed |= remote->signals_handed != remote->signals_queued;
+		remote->owed |= om_remote_owes_signals(remote);
 	}
 	pthread_mutex_unlock(&remote->lock);
 	return result;
@@ -254,11 +259,20 @@ int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_m
 
 void om_remote_queued(om_remote *remote, uint32_t signals)
 {
+	struct om_remote_state *state = remote->state;
 	pthread_mutex_lock(&remote->lock);
-	remote->signals_queued += signals;
-	if (remote->signals_queued == remote->signals_handed)
+	state->signals_queued += signals;
+	if (!om_remote_owes_signals(remote))
 		remote->signals_mask = 0;
 	pthread_mutex_unlock(&remote->lock);
+}
+
+uint32_t om_remote_signals(om_remote *remote)
+{
+	pthread_mutex_lock(&remote->lock);
+	uint32_t taken = remote->state->signals_taken;
+	pthread_mutex_unlock(&remote->lock);
+	return taken;
 }
 
 int om_remote_resume(om_remote *remote)
