@@ -22,7 +22,7 @@ internal static class Programs
             moved perl -ne 'BEGIN { $| = 1; $total = 0 } chomp; my %seen; $seen{$_}++ for split / /; $total += keys %seen;
             $x = 0; $x = ($x * 31 + $_) % 1000003 for 1 .. 150000; print "$.: ", scalar(keys %seen), " $x\n"; END { print "total $total\n"; $? = 9 }'
             """, i => Text(i).ReplaceLineEndings(" ")[..5000] + "\n"),
-        new("bc", "bc", """moved bc -q""", i => $"scale={60 + (i * 7)}\n4*a(1/{i + 1})\nl({i + 2})\nscale=0\n{i + 3}^{200 + i}%1000000007\n"),
+        new("bc", "bc", """moved bc -ql""", i => $"scale={60 + (i * 7)}\n4*a(1/{i + 1})\nl({i + 2})\nscale=0\n{i + 3}^{200 + i}%1000000007\n"),
         new("awk", "awk", """
             moved awk '{ for (i = 1; i <= NF; i++) count[$i]++; x = 0; for (i = 0; i < 150000; i++) x = (x * 17 + i) % 65521; print NR, NF, x > "lines" }
             END { for (word in count) total += count[word]; print "words", total; exit 4 }'
