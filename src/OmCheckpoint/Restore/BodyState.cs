@@ -36,6 +36,7 @@ internal static class BodyState
         var batch = agent.NewBatch(stopOnError: true);
         Dispositions.AddForBody(batch, image);
         ProcessState.AddThread(batch, image.Threads[0]);
+        CpuTimers.AddForBody(batch, image);
         FileStand.Execute(agent, batch, "handlers and the thread's state");
         PendingSignals.Queue(agent, tracee, image, more);
     }

@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Tracing;
@@ -46,6 +47,7 @@ internal static class Deputizer
     {
         var batch = agent.NewBatch(stopOnError: true);
         ProcessState.AddUntied(batch, tracee);
+        CpuTimers.AddNone(batch);
         Dispositions.AddForDeputy(batch, image, agent.Area);
         FileStand.Execute(agent, batch, "becoming a deputy");
         agent.SetTrap(Dispositions.OfDeputy(image, Signals.SIGTRAP, agent.Area));
@@ -71,6 +73,7 @@ internal static class Deputizer
     {
         var batch = agent.NewBatch();
         ProcessState.AddThread(batch, image.Threads[0]);
+        CpuTimers.AddForBody(batch, image);
         Dispositions.AddForBody(batch, image);
         agent.Run(batch);
         if (drained)

@@ -57,9 +57,35 @@ internal static class ThreadSnapshot
             thread.ResumedDone = forwarded.Done;
         }
 
-        thread.Pending.AddRange(Pending(tracee, shared: false));
-        image.SharedPending.AddRange(Pending(tracee, shared: true));
+        TakePending(tracee, agent, image, thread);
         image.Threads.Add(thread);
+    }
+
+    // What the agent does counts for the timers on CPU time: one that fires meanwhile must be in the image once, as a signal.
+    private static void TakePending(Tracee tracee, Agent agent, ProcessImage image, ThreadImage thread)
+    {
+        while (true)
+        {
+            thread.Pending.AddRange(Pending(tracee, shared: false));
+            image.SharedPending.AddRange(Pending(tracee, shared: true));
+            if (image.CpuTimers.Count == 0)
+            {
+                return;
+            }
+
+            var batch = agent.NewBatch();
+            var room = CpuTimers.Ask(batch);
+            var now = CpuTimers.Answered(agent.Run(batch), room).ToList();
+            if (!CpuTimers.Fired(image.CpuTimers, now))
+            {
+                return;
+            }
+
+            image.CpuTimers.Clear();
+            image.CpuTimers.AddRange(now);
+            thread.Pending.Clear();
+            image.SharedPending.Clear();
+        }
     }
 
     private static void Restartable(Tracee tracee, ThreadImage thread)
@@ -90,6 +116,7 @@ internal static class ThreadSnapshot
         var dumpable = batch.Add(CallNumber.prctl, PR_GET_DUMPABLE);
         var hugePages = batch.Add(CallNumber.prctl, PR_GET_THP_DISABLE);
         var brk = batch.Add(CallNumber.brk, 0);
+        var timers = CpuTimers.Ask(batch);
         var times = batch.Reserve(Clocks.Length * TimespecBytes);
         for (var i = 0; i < Clocks.Length; i++)
         {
@@ -105,6 +132,7 @@ internal static class ThreadSnapshot
             RealtimeNs = Time(results, times, 2),
         };
 
+        image.CpuTimers.AddRange(CpuTimers.Answered(results, timers));
         for (var signal = 1; signal <= Signals.Count; signal++)
         {
             Tracee.Check(results[signal - 1], $"rt_sigaction({signal})");
