@@ -10,4 +10,5 @@ public static class ExitStatus
     public const int NotFound = 4;
     public const int NotPermitted = 5;
     public const int Interrupted = 130;
+    public const int Terminated = 143;
 }

@@ -1,5 +1,6 @@
 // The command line as a whole: what there is, and how mistakes in it end.
 using System.CommandLine;
+using System.Runtime.InteropServices;
 using OpenMosix.Tools.Ctl.Commands;
 
 namespace OpenMosix.Tools.Ctl;
@@ -10,7 +11,7 @@ public static class OmCtl
         Sees and moves the processes of an OpenMosix cluster, from any node.
 
         Exit status: 0 done; 1 refused or failed; 2 wrong usage; 3 the daemon of this node cannot be reached;
-        4 no such process or node; 5 not permitted; 130 interrupted.
+        4 no such process or node; 5 not permitted; 130 interrupted; 143 terminated.
         """)
     {
         Shared.Json,
@@ -28,6 +29,8 @@ public static class OmCtl
 
     public static async Task<int> RunAsync(string[] arguments)
     {
+        // Since .NET 10 the runtime leaves SIGTERM to the kernel, and its own files in /tmp behind.
+        using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, _ => Environment.Exit(ExitStatus.Terminated));
         ParseResult parsed = Make().Parse(arguments);
         if (parsed.Errors.Count > 0)
         {
