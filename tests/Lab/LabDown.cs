@@ -6,12 +6,17 @@ namespace OpenMosix.Lab;
 
 /// <summary>
 /// Removes a lab in whatever state it is: whole, half made by an omlab that crashed, half removed. Every process of it is in its cgroups;
-/// namespaces, mounts and links live and die with those processes; the rest is one directory.
+/// namespaces, mounts and links live and die with those processes; the rest is one directory. If that was removed first, the cgroups tell.
 /// </summary>
 internal static class LabDown
 {
     internal static void Run(string name)
     {
+        if (LabCgroups.Of(name).Count > 0)
+        {
+            Directory.CreateDirectory(new LabPaths(name).Directory);
+        }
+
         using (LabStore.Lock(name))
         {
             Remove(name);
@@ -29,10 +34,11 @@ internal static class LabDown
                 init?.Process.KillAndWait();
             }
 
-            LabCgroups.Kill(lab.Cgroups);
-            LabCgroups.Remove(lab.Cgroups);
         }
 
+        var cgroups = LabCgroups.Of(name);
+        LabCgroups.Kill(cgroups);
+        LabCgroups.Remove(cgroups);
         LabStore.Remove(name);
     }
 }

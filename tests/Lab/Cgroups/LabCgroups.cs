@@ -15,6 +15,9 @@ internal static class LabCgroups
 
     internal static string DirectoryIn(CgroupMount mount, string lab) => Path.Combine(mount.Directory, Parent, lab);
 
+    /// <summary>Those that are there, of whatever lab has or had this name.</summary>
+    internal static IReadOnlyList<string> Of(string lab) => CgroupMount.Find().Select(mount => DirectoryIn(mount, lab)).Where(Directory.Exists).ToArray();
+
     internal static void CreateNode(LabRecord lab, string node, long? memoryBytes)
     {
         var limited = memoryBytes is null;

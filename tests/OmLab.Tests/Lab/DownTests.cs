@@ -48,6 +48,17 @@ public sealed class DownTests
     }
 
     [Fact]
+    public async Task Down_AfterItsDirectoryWasRemoved_LeavesNothing()
+    {
+        var lab = Need("bereft", null);
+        var before = Traces.Take(lab.Name);
+        (await lab.OmlabAsync("up", "1", "--bare")).Succeeded();
+        Directory.Delete(Path.Combine("/run/omlab", lab.Name), recursive: true);
+        (await lab.OmlabAsync("down")).Succeeded();
+        Assert.Equal(before, Traces.Take(lab.Name));
+    }
+
+    [Fact]
     public async Task Up_DaemonFails_SaysWhyAndLeavesNothing()
     {
         var empty = Directory.CreateTempSubdirectory("lab-bin-");
