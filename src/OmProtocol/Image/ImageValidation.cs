@@ -9,6 +9,7 @@ public static class ImageValidation
     private const int RegistersBytes = 216; // struct user_regs_struct of x86-64
     private const int SiginfoBytes = 128;
     private const int SignalMax = 64;
+    private const int CpuTimersMax = 2; // ITIMER_VIRTUAL, ITIMER_PROF
     private const ulong FileBytesMax = 1UL << 62;
 
     /// <returns>null when it can be used; else what is wrong with it.</returns>
@@ -126,6 +127,8 @@ public static class ImageValidation
         : image.Memory is null || image.Clocks is null || image.Cpu is null ? "a part is missing"
         : image.Memory.Auxv.Length is 0 or > ImageFormat.AuxvBytesMax ? "auxv has an impossible size"
         : image.Actions.Count > SignalMax || image.Actions.Any(action => action.Signal is 0 or > SignalMax) ? "an impossible signal"
+        : image.CpuTimers.Count > CpuTimersMax || image.CpuTimers.Any(timer => timer.Which is 0 or > CpuTimersMax || timer.LeftUs <= 0 || timer.IntervalUs < 0)
+            ? "an impossible timer"
         : image.SharedPending.Any(signal => !IsSignal(signal)) ? "a pending signal is impossible"
         : null;
 

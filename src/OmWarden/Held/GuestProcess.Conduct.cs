@@ -166,8 +166,8 @@ internal sealed partial class GuestProcess
     {
         if (State is GuestState.Ended)
             return;
-        Ended(-1, why);
         Discard();
+        Ended(-1, why);
     }
 
     private void LetGo()

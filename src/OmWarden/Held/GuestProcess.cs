@@ -413,8 +413,8 @@ internal sealed partial class GuestProcess : HeldProcess
         LogBodyEnded(Key, waitStatus);
         if (State is GuestState.Remote && remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(signal), out int errno) is null)
             LogHomeNotTold(Key, errno);
-        Ended(waitStatus, "the body ended");
         Discard();
+        Ended(waitStatus, "the body ended");
         return true;
     }
 

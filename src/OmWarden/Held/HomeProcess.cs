@@ -277,11 +277,11 @@ internal sealed partial class HomeProcess : HeldProcess
         if (State == HomeState.Native)
             return;
         Side?.Control(OmEngine.OM_CONTROL_GONE);
-        Ended(ExpectedStatus, "the deputy ended");
         frozen?.Dispose();
         restoring?.Dispose();
         CloseSide();
         Gone(Replies.Done());
+        Ended(ExpectedStatus, "the deputy ended"); // who hears it finds nothing of it any more
     }
 
     /// <summary>The deputy executes a new program (execve): it is native again.</summary>

@@ -52,6 +52,9 @@ public sealed class HostileImageTests
         ["half a siginfo of the thread"] = image => image.Threads[0].Pending.Add(new PendingSignal()),
         ["a siginfo of no signal"] = image => image.SharedPending.Add(new PendingSignal { Siginfo = ByteString.CopyFrom(new byte[128]) }),
         ["too many signals"] = image => image.SharedPending.AddRange(Enumerable.Repeat(new PendingSignal { Siginfo = ByteString.CopyFrom(new byte[128]) }, 5000)),
+        ["a timer of nobody's"] = image => image.CpuTimers.Add(new CpuTimer { Which = 0, LeftUs = 1 }),
+        ["a timer that went off long ago"] = image => image.CpuTimers.Add(new CpuTimer { Which = 1, LeftUs = -1 }),
+        ["too many timers"] = image => image.CpuTimers.AddRange(Enumerable.Repeat(new CpuTimer { Which = 1, LeftUs = 1 }, 1000)),
         ["an auxv without end"] = image => image.Memory.Auxv = ByteString.CopyFrom(new byte[1 << 16]),
         ["too many mappings"] = image => image.Mappings.AddRange(Enumerable.Repeat(image.Mappings[0], 70_000)),
     };

@@ -134,6 +134,7 @@ public sealed class TravelTests : IAsyncLifetime
         {
             await traveller.WriteAsync(how);
             Assert.Equal(128 + signal, await traveller.EndedAsync());
+            await pc1.EventAsync(happened => happened.Ended is not null);
             await pc2.EventAsync(happened => happened.Ended is not null);
             Assert.Empty((await pc1.DoAsync(new() { Status = new() })).Status.Processes);
         }

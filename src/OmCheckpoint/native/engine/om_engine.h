@@ -135,7 +135,7 @@ int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t byte
 /* Tells the body's warden (OM_CONTROL_*). */
 int om_home_control(om_home *home, uint32_t what);
 /* Takes signals the deputy has queued and the body's side has not acknowledged (for Return: the deputy is stopped).
- * Returns how many were written. */
+ * queued: om_remote_signals of the body that comes home; 0 if it never left. Returns how many were written. */
 int om_home_take_signals(om_home *home, uint32_t queued, struct om_signal *signals, uint32_t capacity);
 /* Of all calls that came for this deputy, from wherever its body was, since it became one. */
 void om_home_counters(om_home *home, struct om_counters *counters);
