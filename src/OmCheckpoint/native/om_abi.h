@@ -11,46 +11,54 @@
 #include <stdint.h>
 #include <stddef.h>
 
-#define OM_ABI_VERSION 1u
+#define OM_ABI_VERSION 2u
 #define OM_AGENT_MAGIC 0x544e4741584d4f01ull
 
 /*
  * The agent area: one range of addresses, reserved at the same place in the body and in the skeleton
- * (KERNEL.md 5). Its base is page aligned and chosen at the first Snapshot.
+ * (KERNEL.md 5). Its base is page aligned and chosen at the first Snapshot, and so is how many threads it has room for:
+ * `slots`, 1..OM_SLOTS_MAX.
  *
- *   base + 0x00000   code    RX, the blob; starts with struct om_agent_header
- *   base + 0x04000   block   RW private: batch calls, their data, the deputy's stack and TLS stand-in
- *   base + 0x24000   arena   RW MAP_SHARED memfd, only in a deputy; PROT_NONE in a remote
+ *   base + 0x00000   code     RX, the blob; starts with struct om_agent_header
+ *   base + 0x04000   block    RW private: batch calls and their data
+ *   base + 0x24000   threads  RW private, OM_THREAD_BYTES for each slot: stack and TLS stand-in of a deputy's thread
+ *   behind it        arena    RW MAP_SHARED memfd, only in a deputy; PROT_NONE in a remote and before:
+ *                             struct om_arena, then the slots
  */
-#define OM_AREA_CODE_OFFSET  0x00000u
-#define OM_AREA_CODE_BYTES   0x04000u
-#define OM_AREA_BLOCK_OFFSET 0x04000u
-#define OM_AREA_BLOCK_BYTES  0x20000u
-#define OM_AREA_ARENA_OFFSET 0x24000u
+#define OM_AREA_CODE_OFFSET    0x00000u
+#define OM_AREA_CODE_BYTES     0x04000u
+#define OM_AREA_BLOCK_OFFSET   0x04000u
+#define OM_AREA_BLOCK_BYTES    0x20000u
+#define OM_AREA_THREADS_OFFSET 0x24000u
 
 /*
- * Inside the block. A batch does not touch what a parked deputy stands on.
+ * Inside the block. One batch at a time in a process, whichever thread executes it.
  *
  *   + 0x00000   batch    struct om_batch and its calls
  *   + 0x08000   data     what the calls point at
- *   + 0x18000   stack of a batch, grows down from 0x1a000
- *   + 0x1a000   stack of the deputy, grows down from 0x1f000
- *   + 0x1f000   where FS of a deputy points (its own TLS belongs to the body)
+ *   + 0x18000   stack of a batch, grows down from 0x20000
  */
 #define OM_BLOCK_BATCH_OFFSET 0x00000u
 #define OM_BLOCK_BATCH_BYTES  0x08000u
 #define OM_BLOCK_DATA_OFFSET  0x08000u
 #define OM_BLOCK_DATA_BYTES   0x10000u
-#define OM_BLOCK_BATCH_STACK  0x1a000u
-#define OM_BLOCK_DEPUTY_STACK 0x1f000u
-#define OM_BLOCK_DEPUTY_TLS   0x1f000u
+#define OM_BLOCK_BATCH_STACK  0x20000u
+
+/* Inside a thread's part: the stack grows down from OM_THREAD_TLS, where FS of the deputy's thread points (its own TLS
+ * belongs to the body). */
+#define OM_THREAD_BYTES 0x06000u
+#define OM_THREAD_TLS   0x05000u
 
 #define OM_SLOT_HEADER_BYTES 0x02000u
 #define OM_SLOT_DATA_BYTES   0x110000u /* 1 MiB of call data and 64 KiB for what describes it */
 #define OM_SLOT_BYTES        (OM_SLOT_HEADER_BYTES + OM_SLOT_DATA_BYTES)
-#define OM_ARENA_SLOTS       1u /* one thread so far; the layout holds many */
-#define OM_ARENA_BYTES       (OM_ARENA_SLOTS * OM_SLOT_BYTES)
-#define OM_AREA_BYTES        (OM_AREA_ARENA_OFFSET + OM_ARENA_BYTES)
+#define OM_SLOTS_MAX         4096u
+#define OM_ARENA_HEADER_BYTES 0x01000u
+
+#define OM_ARENA_BYTES(slots)       (OM_ARENA_HEADER_BYTES + (uint64_t)(slots) * OM_SLOT_BYTES)
+#define OM_AREA_ARENA_OFFSET(slots) (OM_AREA_THREADS_OFFSET + (uint64_t)(slots) * OM_THREAD_BYTES)
+#define OM_AREA_BYTES(slots)        (OM_AREA_ARENA_OFFSET(slots) + OM_ARENA_BYTES(slots))
+#define OM_ARENA_SLOT_OFFSET(index) (OM_ARENA_HEADER_BYTES + (uint64_t)(index) * OM_SLOT_BYTES)
 
 /* At the start of the blob. Offsets are from the start of the blob. */
 struct om_agent_header {
@@ -58,7 +66,8 @@ struct om_agent_header {
 	uint32_t version;
 	uint32_t code_bytes;
 	uint32_t batch_entry;     /* rdi = address of a struct om_batch; ends in int3 */
-	uint32_t deputy_entry;    /* rdi = address of the thread's struct om_slot, rsp = its stack; never returns */
+	uint32_t deputy_entry;    /* rdi = address of the thread's struct om_slot, rsi = its TLS, which is its stack's top
+				   * too; every signal blocked; never returns */
 	uint32_t signal_handler;  /* sa_handler of every converted signal, SA_SIGINFO, no SA_RESTART */
 	uint32_t signal_restorer; /* sa_restorer that goes with it */
 	uint32_t call_begin;      /* [call_begin, call_end): a signal here cancels the call (KERNEL.md 11) */
@@ -88,14 +97,33 @@ struct om_batch {
 _Static_assert(sizeof(struct om_batch) == 16, "om_batch");
 
 /*
- * Arena transport: the deputy runs. One slot a thread.
+ * Arena transport: the deputy runs. One slot a thread; slot 0 is the leader's.
  *
  * The warden writes number, args and data, then stores `request` (a sequence number that never repeats within an
- * epoch's life of the slot) with release order and wakes the futex at `request`. The deputy executes, writes result and
- * flags, stores `answer = request`, increments `doorbell` and wakes it. The warden waits at `doorbell`, which also
- * rings for signals. The deputy trusts nothing here beyond what its own user could do anyway; the warden copies once
- * and checks the copy (KERNEL.md 24).
+ * epoch's life of the slot) with release order and wakes the futex at `request`. The thread executes, writes result and
+ * flags, stores `answer = request`, sets its bit in the arena's `rung`, increments the arena's `doorbell` and wakes it.
+ * The warden waits at `doorbell`, which also rings for signals. The deputy trusts nothing here beyond what its own user
+ * could do anyway; the warden copies once and checks the copy (KERNEL.md 24).
  */
+struct om_arena {
+	uint32_t doorbell; /* futex, written by the deputy's threads */
+	uint32_t slots;
+	uint64_t reserved[7];
+	uint64_t rung[OM_SLOTS_MAX / 64]; /* a bit a slot: set by its thread, taken by the warden */
+};
+_Static_assert(offsetof(struct om_arena, rung) == 64, "om_arena.rung");
+_Static_assert(sizeof(struct om_arena) <= OM_ARENA_HEADER_BYTES, "om_arena fits its header");
+
+/*
+ * What no system call does, as numbers of a call. Only the warden itself asks for them.
+ *
+ * OM_DEPUTY_CLONE: clone(2) of a thread that becomes a deputy of its own. args: flags (CLONE_THREAD and what goes with it; no
+ * tid is written, no TLS set), the new thread's slot, its OM_THREAD part. Result: its tid.
+ * OM_DEPUTY_EXIT: the thread ends; args: status. There is no answer: `gone` becomes 0 when the kernel has let go of it.
+ */
+#define OM_DEPUTY_CLONE (-2)
+#define OM_DEPUTY_EXIT  (-3)
+
 #define OM_SIGNAL_RING 32u
 
 struct om_signal {
@@ -108,10 +136,10 @@ _Static_assert(sizeof(struct om_signal) == 136, "om_signal");
 #define OM_ANSWER_CANCELLED 1u /* the call had no effect: a signal or a cancel came first */
 
 struct om_slot {
-	uint32_t request;  /* futex, written by the warden */
-	uint32_t answer;   /* written by the deputy */
-	uint32_t doorbell; /* futex, written by the deputy */
-	uint32_t unused;
+	uint32_t request; /* futex, written by the warden */
+	uint32_t answer;  /* written by the deputy */
+	uint32_t gone;    /* futex: the tid until the thread has ended (set_tid_address) */
+	uint32_t index;
 	uint32_t answer_flags;
 	uint32_t tid;
 	uint32_t cancel; /* the warden sets it to `request` before it signals: a call not yet begun is not begun */
@@ -119,14 +147,16 @@ struct om_slot {
 	int64_t number;
 	uint64_t args[6];
 	int64_t result;
-	uint64_t data; /* address of this slot's data area in the deputy */
-	uint64_t reserved2[3];
+	uint64_t data;  /* address of this slot's data area in the deputy */
+	uint64_t arena; /* of the arena, in the deputy */
+	uint64_t reserved2[2];
 	uint32_t signal_head; /* written by the deputy's handler */
 	uint32_t signal_tail; /* written by the warden; futex for a full ring */
 	uint64_t reserved3;
 	struct om_signal signals[OM_SIGNAL_RING];
 };
 _Static_assert(offsetof(struct om_slot, number) == 32, "om_slot.number");
+_Static_assert(offsetof(struct om_slot, arena) == 104, "om_slot.arena");
 _Static_assert(offsetof(struct om_slot, signal_head) == 128, "om_slot.signal_head");
 _Static_assert(offsetof(struct om_slot, signals) == 144, "om_slot.signals");
 _Static_assert(sizeof(struct om_slot) <= OM_SLOT_HEADER_BYTES, "om_slot fits its header");

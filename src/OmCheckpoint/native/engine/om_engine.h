@@ -15,6 +15,10 @@
  * then runs the handler and restarts the call or does not. A cancelled call is held until the signals handed out before
  * it have been taken care of this way.
  *
+ * Threads. A process has one body per thread, and a slot for each: slot 0 is the leader's. What a thread calls waits for
+ * no other thread. Everything said of a call, a signal or a stop above is said of one thread; `slot` names it, and
+ * OM_EVERY_THREAD means all there are (their calls are ended together, each for itself).
+ *
  * Keys. A process that is or was away has a 64-bit key, drawn at random by its home daemon at the first move. The epoch
  * grows with each move; a frame of an older epoch is answered with FENCED.
  */
@@ -32,8 +36,11 @@ typedef struct om_engine om_engine;
 typedef struct om_home om_home;     /* home's side of one process that is away: deputy + arena */
 typedef struct om_remote om_remote; /* the hosting side: remote + seccomp listener */
 
-/* What a restarted warden needs of a process besides its descriptors (KERNEL.md 22). */
-#define OM_STATE_BYTES 4096
+/* What a restarted warden needs of a process besides its descriptors (KERNEL.md 22): a page for the process and one for
+ * each slot. */
+#define OM_STATE_BYTES(slots) (4096ull * (1 + (slots)))
+
+#define OM_EVERY_THREAD UINT32_MAX
 
 #define OM_NODE_ID_BYTES 64 /* a node id as text, NUL terminated: the common name in its certificate */
 
@@ -44,7 +51,9 @@ typedef struct om_remote om_remote; /* the hosting side: remote + seccomp listen
 struct om_structural {
 	uint64_t notification; /* seccomp notification id */
 	uint32_t tid;          /* in the warden's pid namespace */
+	uint32_t slot;
 	int32_t number;
+	uint32_t reserved;
 	uint64_t args[6];
 	uint64_t instruction_pointer;
 };
@@ -62,12 +71,12 @@ struct om_callbacks {
 	/* remote side */
 	void (*remote_structural)(void *context, uint64_t key, const struct om_structural *call);
 	/* notification: the one that waits, or 0; for information, see Signals above. */
-	void (*remote_signal)(void *context, uint64_t key, uint32_t tid, const struct om_signal *signal,
+	void (*remote_signal)(void *context, uint64_t key, uint32_t slot, const struct om_signal *signal,
 			      uint64_t notification);
-	/* The body is to be stopped as for a new signal: a call waits under a mask of its own that lets one through
+	/* The body's thread is to be stopped as for a new signal: a call waits under a mask of its own that lets one through
 	 * which was pending before (om_remote_mask); or home, whose silence made om_remote_quiesce fail while signals
 	 * were handed out, or om_remote_start, is heard again. */
-	void (*remote_due)(void *context, uint64_t key);
+	void (*remote_due)(void *context, uint64_t key, uint32_t slot);
 	void (*remote_control)(void *context, uint64_t key, uint32_t what); /* OM_CONTROL_* from home */
 	void (*link_state)(void *context, const char *node, bool up, const char *why);
 };
@@ -107,13 +116,25 @@ struct om_home_options {
 	int32_t pid; /* the deputy, in the warden's pid namespace */
 	int pidfd;   /* borrowed: the engine duplicates */
 	/* Made with MFD_ALLOW_SEALING: the engine seals its size. */
-	int arena_fd;           /* memfd of OM_ARENA_BYTES; the engine duplicates and maps it */
+	int arena_fd;           /* memfd of OM_ARENA_BYTES(slots); the engine duplicates and maps it */
+	uint32_t slots;
 	uint64_t arena_address; /* where the deputy has it */
+	uint64_t threads_address; /* where it has its threads' stacks: slot 0's part */
 	int state_fd; /* memfd of OM_STATE_BYTES, zeroed at first, kept in the fd store; -1: does not outlive this
 			 process */
 };
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **home);
 void om_home_close(om_home *home);
+/* The deputy has a thread that waits on this slot. Said of every one, the leader too, before om_home_expect; one that a
+ * warden before knew is known (0). */
+int om_home_thread(om_home *home, uint32_t slot, int32_t tid);
+/* Has the thread of `by` make another one (OM_DEPUTY_CLONE) in a free slot. Blocks as om_home_call. -EAGAIN: no slot is
+ * free, or what clone(2) said. */
+int om_home_clone(om_home *home, uint32_t by, uint64_t flags, uint32_t *slot, int32_t *tid);
+/* The thread ends (OM_DEPUTY_EXIT), and its slot is free. Blocks until it is gone. Not for the last one there is. */
+int om_home_exit(om_home *home, uint32_t slot, int32_t status);
+/* Slots in use and their tids; returns how many were written. */
+int om_home_threads(om_home *home, uint32_t *slots, int32_t *tids, uint32_t capacity);
 /* From now on only `node` presenting `epoch` is the body; older epochs are fenced. Until the first expect a body that
  * presents itself waits. take_back: returns 1 and changes nothing if the epoch in force has been claimed. presented:
  * what om_home_presented said before the body was frozen; -EBUSY if it has presented itself since, that is, may have
@@ -126,17 +147,18 @@ uint32_t om_home_presented(om_home *home);
  * the body in progress is taken back if it can be issued again, and waited for if not. -ESRCH: the deputy is gone.
  * `data` (may be NULL) is copied to the slot's data area, which the deputy has at om_home_data_address, before, and
  * back after. */
-int om_home_call(om_home *home, int64_t number, const uint64_t args[6], void *data, uint32_t bytes, int64_t *result);
-/* While reserved the body's calls are held, so that many om_home_call follow each other; a call that waits is taken
+int om_home_call(om_home *home, uint32_t slot, int64_t number, const uint64_t args[6], void *data, uint32_t bytes,
+		 int64_t *result);
+/* While reserved this thread's calls are held, so that many om_home_call follow each other; a call that waits is taken
  * back and issued again after. */
-void om_home_reserve(om_home *home, bool reserved);
-uint64_t om_home_data_address(const om_home *home);
+void om_home_reserve(om_home *home, uint32_t slot, bool reserved);
+uint64_t om_home_data_address(const om_home *home, uint32_t slot);
 int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t bytes);
 /* Tells the body's warden (OM_CONTROL_*). */
 int om_home_control(om_home *home, uint32_t what);
-/* Takes signals the deputy has queued and the body's side has not acknowledged (for Return: the deputy is stopped).
- * queued: om_remote_signals of the body that comes home; 0 if it never left. Returns how many were written. */
-int om_home_take_signals(om_home *home, uint32_t queued, struct om_signal *signals, uint32_t capacity);
+/* Takes signals the deputy's thread has queued and the body's side has not acknowledged (for Return: the deputy is
+ * stopped). queued: om_remote_signals of the body that comes home; 0 if it never left. Returns how many were written. */
+int om_home_take_signals(om_home *home, uint32_t slot, uint32_t queued, struct om_signal *signals, uint32_t capacity);
 /* Of all calls that came for this deputy, from wherever its body was, since it became one. */
 void om_home_counters(om_home *home, struct om_counters *counters);
 
@@ -150,10 +172,18 @@ struct om_remote_options {
 	int listener;     /* seccomp listener: the engine duplicates */
 	const char *home; /* node id */
 	uint64_t area;    /* base of the agent area: never a valid buffer of a call */
-	uint32_t signals; /* that the body has: om_remote_signals of the host before, 0 from home */
-	int state_fd;     /* memfd of OM_STATE_BYTES, zeroed at first; -1: none. Not zero: the remote is taken over */
+	uint32_t slots;
+	int state_fd; /* memfd of OM_STATE_BYTES(slots), zeroed at first; -1: none. Not zero: the remote is taken over */
 };
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **remote);
+/* A thread of the body: said of every one, the leader too, before om_remote_start or while the one that makes it is
+ * conducted; one that a warden before knew is known (0). tid: in the warden's pid namespace. signals: that it has had,
+ * om_remote_signals of the host before; 0 from home. */
+int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t signals);
+/* It has ended, or does so next: its notifications are answered with -ENOSYS. */
+void om_remote_thread_gone(om_remote *remote, uint32_t slot);
+/* Slots in use and their tids; returns how many were written. */
+int om_remote_threads(om_remote *remote, uint32_t *slots, int32_t *tids, uint32_t capacity);
 /* Presents the epoch at home and begins to serve. Blocks until home has accepted: 0, or -ESTALE: fenced, the body does
  * not run here. -ETIMEDOUT: not known; the epoch goes on being presented and the notifications wait: call it again when
  * remote_due says so. */
@@ -161,8 +191,8 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms);
 /* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512
  * (ERESTARTSYS and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the
  * thread before. Blocks for timeout_ms at most. A notification handed out by remote_structural is taken back unless
- * om_remote_conduct has taken it; one that has been is the caller's affair. 1: a call in progress has been ended; 0:
- * there was none. -ENOTCONN: it is in progress at home and the link is down; -ETIMEDOUT: home does not end it (the
+ * om_remote_conduct has taken it; one that has been is the caller's affair. 0: done; om_remote_ended tells of each
+ * thread. -ENOTCONN: it is in progress at home and the link is down; -ETIMEDOUT: home does not end it (the
  * deputy is stopped, or sleeps where nothing interrupts it); then nothing has changed. */
 enum om_quiesce {
 	OM_QUIESCE_HERE,   /* the body goes on here: to queue signals, to hold it for a while */
@@ -171,23 +201,25 @@ enum om_quiesce {
 	OM_QUIESCE_RETURN, /* ... at home, where nothing is known of a call that is half done: it ends with what it did
 			    */
 };
-int om_remote_quiesce(om_remote *remote, enum om_quiesce why, uint32_t timeout_ms);
-/* While quiesced: so many more of the signals handed out are queued in the body. */
-void om_remote_queued(om_remote *remote, uint32_t signals);
-/* How many of the signals that came to its deputy it has, or will have when what was handed out is queued. */
-uint32_t om_remote_signals(om_remote *remote);
-int om_remote_resume(om_remote *remote);
+int om_remote_quiesce(om_remote *remote, uint32_t slot, enum om_quiesce why, uint32_t timeout_ms);
+/* While quiesced: whether a call of this thread was in progress and has been ended. */
+bool om_remote_ended(om_remote *remote, uint32_t slot);
+/* While quiesced: so many more of the signals handed out for this slot are queued in the body. */
+void om_remote_queued(om_remote *remote, uint32_t slot, uint32_t signals);
+/* How many of the signals that came to this slot the body has, or will have when what was handed out is queued. */
+uint32_t om_remote_signals(om_remote *remote, uint32_t slot);
+int om_remote_resume(om_remote *remote, uint32_t slot);
 /* While quiesced: the call that was cut short waits with a signal mask of its own (ppoll, pselect6, epoll_pwait). 0: it
  * does not, 1: *mask is it. A signal that is blocked otherwise, but not by this mask, has to end the call. The kernel
  * does all of it right if the stopped thread, once such a signal is queued and has a handler or ends the process, is
  * made to execute rt_sigsuspend(mask) in the place of the call; at the signal-delivery-stop its registers are put back
  * with rax = -EINTR, orig_rax = -1, and it is detached with that signal. (tests/engine/tracer.c does it.) */
-int om_remote_mask(om_remote *remote, uint64_t *mask);
+int om_remote_mask(om_remote *remote, uint32_t slot, uint64_t *mask);
 /* While quiesced: the call that had begun, was cut short and will be issued again: its number, what is left of its
  * timeout (UINT64_MAX: it has none) and how many bytes of it are done. 0: there is none, 1: there is. Said to the
  * engine where the body goes on (om_remote_rest) before om_remote_start. */
-int om_remote_left(om_remote *remote, int32_t *number, uint64_t *left_ns, uint64_t *done);
-void om_remote_rest(om_remote *remote, int32_t number, uint64_t left_ns, uint64_t done);
+int om_remote_left(om_remote *remote, uint32_t slot, int32_t *number, uint64_t *left_ns, uint64_t *done);
+void om_remote_rest(om_remote *remote, uint32_t slot, int32_t number, uint64_t left_ns, uint64_t done);
 void om_remote_close(om_remote *remote);
 /* A frozen remote that is thawed after all presents this epoch, a newer one or its own again, at the next
  * om_remote_start. While quiesced. */
@@ -200,9 +232,10 @@ void om_remote_postpone(om_remote *remote, uint64_t notification);
 /* Answers a notification that om_remote_conduct has taken. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE
  * lets it run here. */
 int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, uint32_t flags);
-/* Executes a call in the deputy on behalf of the warden, as if the body had made it: buffers are those of the body at
+/* Executes a call in the deputy's thread on behalf of the warden, as if the body's had made it: buffers are those of the body at
  * the addresses in args (marshalled by the table), or with `local` set, of the warden itself. Blocks until answered. */
-int om_remote_call(om_remote *remote, int32_t number, const uint64_t args[6], bool local, int64_t *result);
+int om_remote_call(om_remote *remote, uint32_t slot, int32_t number, const uint64_t args[6], bool local,
+		   int64_t *result);
 /* Sends home what only its C# can do (home_structural) and waits for the reply. Returns its length. */
 int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_t bytes, void *reply,
 		  uint32_t capacity);

@@ -8,8 +8,8 @@
  * A connection begins with GREETING both ways. Of two connections (both nodes dialled at once) the node with the lesser
  * id chooses: the one it sends USE on is the link, the older ones are closed.
  *
- * A process is bound to the link by HELLO(key, epoch): only then are its other frames taken. Exactly once: a CALL has a
- * number per process; after a reconnect the remote's side presents HELLO again and sends the outstanding CALL again
+ * A process is bound to the link by HELLO(key, epoch): only then are its other frames taken. A frame of a thread names
+ * its slot. Exactly once: a CALL has a number per slot; after a reconnect the remote's side presents HELLO again and sends the outstanding CALL again
  * with the same number, and home answers what it already has run from what it kept. Signals stay in the deputy's ring
  * until SIGNAL_TAKEN.
  */
@@ -20,7 +20,7 @@
 #include "../om_abi.h"
 #include "../om_call.h"
 
-#define OM_LINK_VERSION 1u
+#define OM_LINK_VERSION 2u
 #define OM_LINK_MAGIC   0x4b4e4c4fu
 
 enum om_frame_kind {
@@ -28,17 +28,17 @@ enum om_frame_kind {
 	OM_FRAME_USE,          /* struct om_use */
 
 	/* remote → home */
-	OM_FRAME_HELLO,        /* epoch; seq: as in SIGNAL_TAKEN */
-	OM_FRAME_CALL,         /* seq; struct om_request ... */
-	OM_FRAME_CANCEL,       /* seq */
-	OM_FRAME_SIGNAL_TAKEN, /* seq: the first index of the ring that is not taken yet */
+	OM_FRAME_HELLO,        /* epoch; struct om_hello_thread of each thread */
+	OM_FRAME_CALL,         /* slot, seq; struct om_request ... */
+	OM_FRAME_CANCEL,       /* slot, seq */
+	OM_FRAME_SIGNAL_TAKEN, /* slot, seq: the first index of the ring that is not taken yet */
 	OM_FRAME_ASK,          /* seq; uint32_t kind, then the request */
 
 	/* home → remote */
-	OM_FRAME_WELCOME, /* struct om_welcome */
+	OM_FRAME_WELCOME, /* seq: the newest ASK; struct om_welcome_thread of each thread */
 	OM_FRAME_FENCED,
-	OM_FRAME_ANSWER,  /* seq; struct om_reply ... */
-	OM_FRAME_SIGNAL,  /* seq: index in the ring; struct om_signal */
+	OM_FRAME_ANSWER,  /* slot, seq; struct om_reply ... */
+	OM_FRAME_SIGNAL,  /* slot, seq: index in the ring; struct om_signal */
 	OM_FRAME_CONTROL, /* seq: OM_CONTROL_* */
 	OM_FRAME_REPLY,   /* seq of the ASK; the reply */
 	OM_FRAME_KINDS,
@@ -47,7 +47,7 @@ enum om_frame_kind {
 struct om_frame {
 	uint32_t bytes; /* of the payload */
 	uint16_t kind;
-	uint16_t reserved;
+	uint16_t slot;
 	uint64_t key;
 	uint32_t epoch;
 	uint32_t seq;
@@ -71,13 +71,19 @@ struct om_use {
 };
 _Static_assert(sizeof(struct om_use) == 8, "om_use");
 
-struct om_welcome {
+struct om_hello_thread {
+	uint32_t slot;
+	uint32_t signal_next; /* the first index of its ring that is not taken yet */
+};
+_Static_assert(sizeof(struct om_hello_thread) == 8, "om_hello_thread");
+
+struct om_welcome_thread {
+	uint32_t slot;
 	uint32_t last_seq;    /* the newest CALL home has taken, of whatever epoch */
 	uint32_t signal_next; /* index of the first signal that will be sent */
-	uint32_t last_ask;    /* the newest ASK */
 	uint32_t reserved;
 };
-_Static_assert(sizeof(struct om_welcome) == 16, "om_welcome");
+_Static_assert(sizeof(struct om_welcome_thread) == 16, "om_welcome_thread");
 
 #define OM_ASK_BYTES_MAX       (8u << 20) /* argv and environment of an execve */
 #define OM_ASK_REPLY_BYTES_MAX (1u << 20)
