@@ -59,6 +59,11 @@ int main(int argc, char **argv)
 		puts("skip: these tests install seccomp listeners and trace: root only");
 		return 77;
 	}
+	/* Before /tmp is another: this may lie there. */
+	if (!world_find_agent()) {
+		printf("the agent: %s\n", strerror(errno));
+		return 1;
+	}
 	if (!own_tmp()) {
 		printf("a /tmp of our own: %s\n", strerror(errno));
 		return 1;

@@ -45,29 +45,30 @@ void stop_deputy(struct world *w)
 
 /* ---- the deputy ------------------------------------------------------------------------------------------ */
 
-static void map_agent(const char *agent_path)
-{
-	int fd = open(agent_path, O_RDONLY | O_CLOEXEC);
-	void *code = mmap((void *)AREA, OM_AREA_ARENA_OFFSET, PROT_READ | PROT_WRITE | PROT_EXEC,
-			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
-	if (fd < 0 || code != (void *)AREA ||
-	    read(fd, code, OM_AREA_CODE_BYTES) < (ssize_t)sizeof(struct om_agent_header))
-		die("agent");
-	close(fd);
-	mprotect(code, OM_AREA_CODE_BYTES, PROT_READ | PROT_EXEC);
-}
+static int agent_fd;
 
 /* out/tests/om_engine_test → out/lib/om_agent.bin */
-static const char *agent_path(void)
+bool world_find_agent(void)
 {
-	static char path[512];
+	char path[512];
 	ssize_t n = readlink("/proc/self/exe", path, sizeof(path) - 32);
 	for (int cut = 0; n > 0 && cut < 2; n--)
 		cut += path[n - 1] == '/';
 	if (n <= 0)
-		die("agent");
+		return false;
 	strcpy(path + n, "/lib/om_agent.bin");
-	return path;
+	agent_fd = open(path, O_RDONLY | O_CLOEXEC);
+	return agent_fd >= 0;
+}
+
+static void map_agent(void)
+{
+	void *code = mmap((void *)AREA, OM_AREA_ARENA_OFFSET, PROT_READ | PROT_WRITE | PROT_EXEC,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	if (code != (void *)AREA ||
+	    pread(agent_fd, code, OM_AREA_CODE_BYTES, 0) < (ssize_t)sizeof(struct om_agent_header))
+		die("agent");
+	mprotect(code, OM_AREA_CODE_BYTES, PROT_READ | PROT_EXEC);
 }
 
 struct kernel_action {
@@ -80,7 +81,7 @@ static void run_deputy(struct world *w)
 	uint64_t all = ~0ull;
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0); /* by which it is told from the body */
-	map_agent(agent_path());
+	map_agent();
 	if (mmap((void *)(AREA + OM_AREA_ARENA_OFFSET), OM_ARENA_BYTES, PROT_READ | PROT_WRITE,
 		 MAP_SHARED | MAP_FIXED_NOREPLACE, w->arena_fd, 0) == MAP_FAILED)
 		die("arena");
@@ -110,7 +111,7 @@ static void run_deputy(struct world *w)
 static void run_body(struct world *w)
 {
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
-	map_agent(agent_path()); /* its batch queues signals */
+	map_agent(); /* its batch queues signals */
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	struct sock_fprog program = {sizeof(om_syscall_filter) / sizeof(om_syscall_filter[0]),
 				     (struct sock_filter *)om_syscall_filter};

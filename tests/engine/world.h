@@ -58,6 +58,8 @@ struct world {
 	char log[8192];
 };
 
+/* Opens the blob beside the program; the others need it. */
+bool world_find_agent(void);
 struct world *world_open(const char *dir, void (*function)(struct shared *));
 /* world_open in steps, for tests that stand in between. */
 struct world *world_prepare(const char *dir, void (*function)(struct shared *));
