@@ -49,25 +49,25 @@
 #define OM_THREAD_BYTES 0x06000u
 #define OM_THREAD_TLS   0x05000u
 
-#define OM_SLOT_HEADER_BYTES 0x02000u
-#define OM_SLOT_DATA_BYTES   0x110000u /* 1 MiB of call data and 64 KiB for what describes it */
-#define OM_SLOT_BYTES        (OM_SLOT_HEADER_BYTES + OM_SLOT_DATA_BYTES)
-#define OM_SLOTS_MAX         4096u
+#define OM_SLOT_HEADER_BYTES  0x02000u
+#define OM_SLOT_DATA_BYTES    0x110000u /* 1 MiB of call data and 64 KiB for what describes it */
+#define OM_SLOT_BYTES         (OM_SLOT_HEADER_BYTES + OM_SLOT_DATA_BYTES)
+#define OM_SLOTS_MAX          4096u
 #define OM_ARENA_HEADER_BYTES 0x01000u
 
-#define OM_ARENA_BYTES(slots)       (OM_ARENA_HEADER_BYTES + (uint64_t)(slots) * OM_SLOT_BYTES)
-#define OM_AREA_ARENA_OFFSET(slots) (OM_AREA_THREADS_OFFSET + (uint64_t)(slots) * OM_THREAD_BYTES)
+#define OM_ARENA_BYTES(slots)       (OM_ARENA_HEADER_BYTES + (uint64_t)(slots)*OM_SLOT_BYTES)
+#define OM_AREA_ARENA_OFFSET(slots) (OM_AREA_THREADS_OFFSET + (uint64_t)(slots)*OM_THREAD_BYTES)
 #define OM_AREA_BYTES(slots)        (OM_AREA_ARENA_OFFSET(slots) + OM_ARENA_BYTES(slots))
-#define OM_ARENA_SLOT_OFFSET(index) (OM_ARENA_HEADER_BYTES + (uint64_t)(index) * OM_SLOT_BYTES)
+#define OM_ARENA_SLOT_OFFSET(index) (OM_ARENA_HEADER_BYTES + (uint64_t)(index)*OM_SLOT_BYTES)
 
 /* At the start of the blob. Offsets are from the start of the blob. */
 struct om_agent_header {
 	uint64_t magic;
 	uint32_t version;
 	uint32_t code_bytes;
-	uint32_t batch_entry;     /* rdi = address of a struct om_batch; ends in int3 */
-	uint32_t deputy_entry;    /* rdi = address of the thread's struct om_slot, rsi = its TLS, which is its stack's top
-				   * too; every signal blocked; never returns */
+	uint32_t batch_entry;  /* rdi = address of a struct om_batch; ends in int3 */
+	uint32_t deputy_entry; /* rdi = address of the thread's struct om_slot, rsi = its TLS, which is its stack's top
+				* too; every signal blocked; never returns */
 	uint32_t signal_handler;  /* sa_handler of every converted signal, SA_SIGINFO, no SA_RESTART */
 	uint32_t signal_restorer; /* sa_restorer that goes with it */
 	uint32_t call_begin;      /* [call_begin, call_end): a signal here cancels the call (KERNEL.md 11) */
@@ -117,9 +117,9 @@ _Static_assert(sizeof(struct om_arena) <= OM_ARENA_HEADER_BYTES, "om_arena fits 
 /*
  * What no system call does, as numbers of a call. Only the warden itself asks for them.
  *
- * OM_DEPUTY_CLONE: clone(2) of a thread that becomes a deputy of its own. args: flags (CLONE_THREAD and what goes with it; no
- * tid is written, no TLS set), the new thread's slot, its OM_THREAD part. Result: its tid.
- * OM_DEPUTY_EXIT: the thread ends; args: status. There is no answer: `gone` becomes 0 when the kernel has let go of it.
+ * OM_DEPUTY_CLONE: clone(2) of a thread that becomes a deputy of its own. args: flags (CLONE_THREAD and what goes with
+ * it; no tid is written, no TLS set), the new thread's slot, its OM_THREAD part. Result: its tid. OM_DEPUTY_EXIT: the
+ * thread ends; args: status. There is no answer: `gone` becomes 0 when the kernel has let go of it.
  */
 #define OM_DEPUTY_CLONE (-2)
 #define OM_DEPUTY_EXIT  (-3)

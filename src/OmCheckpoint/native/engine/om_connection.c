@@ -300,6 +300,8 @@ static uint32_t ceiling(uint16_t kind)
 		return OM_ASK_BYTES_MAX;
 	case OM_FRAME_REPLY:
 		return OM_ASK_REPLY_BYTES_MAX;
+	case OM_FRAME_WELCOME:
+		return OM_SLOTS_MAX * sizeof(struct om_welcome_thread);
 	default:
 		return sizeof(struct om_signal);
 	}

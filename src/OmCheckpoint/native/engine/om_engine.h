@@ -15,8 +15,8 @@
  * then runs the handler and restarts the call or does not. A cancelled call is held until the signals handed out before
  * it have been taken care of this way.
  *
- * Threads. A process has one body per thread, and a slot for each: slot 0 is the leader's. What a thread calls waits for
- * no other thread. Everything said of a call, a signal or a stop above is said of one thread; `slot` names it, and
+ * Threads. A process has one body per thread, and a slot for each: slot 0 is the leader's. What a thread calls waits
+ * for no other thread. Everything said of a call, a signal or a stop above is said of one thread; `slot` names it, and
  * OM_EVERY_THREAD means all there are (their calls are ended together, each for itself).
  *
  * Keys. A process that is or was away has a 64-bit key, drawn at random by its home daemon at the first move. The epoch
@@ -73,9 +73,9 @@ struct om_callbacks {
 	/* notification: the one that waits, or 0; for information, see Signals above. */
 	void (*remote_signal)(void *context, uint64_t key, uint32_t slot, const struct om_signal *signal,
 			      uint64_t notification);
-	/* The body's thread is to be stopped as for a new signal: a call waits under a mask of its own that lets one through
-	 * which was pending before (om_remote_mask); or home, whose silence made om_remote_quiesce fail while signals
-	 * were handed out, or om_remote_start, is heard again. */
+	/* The body's thread is to be stopped as for a new signal: a call waits under a mask of its own that lets one
+	 * through which was pending before (om_remote_mask); or home, whose silence made om_remote_quiesce fail while
+	 * signals were handed out, or om_remote_start, is heard again. */
 	void (*remote_due)(void *context, uint64_t key, uint32_t slot);
 	void (*remote_control)(void *context, uint64_t key, uint32_t what); /* OM_CONTROL_* from home */
 	void (*link_state)(void *context, const char *node, bool up, const char *why);
@@ -116,9 +116,9 @@ struct om_home_options {
 	int32_t pid; /* the deputy, in the warden's pid namespace */
 	int pidfd;   /* borrowed: the engine duplicates */
 	/* Made with MFD_ALLOW_SEALING: the engine seals its size. */
-	int arena_fd;           /* memfd of OM_ARENA_BYTES(slots); the engine duplicates and maps it */
+	int arena_fd; /* memfd of OM_ARENA_BYTES(slots); the engine duplicates and maps it */
 	uint32_t slots;
-	uint64_t arena_address; /* where the deputy has it */
+	uint64_t arena_address;   /* where the deputy has it */
 	uint64_t threads_address; /* where it has its threads' stacks: slot 0's part */
 	int state_fd; /* memfd of OM_STATE_BYTES, zeroed at first, kept in the fd store; -1: does not outlive this
 			 process */
@@ -157,7 +157,8 @@ int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t byte
 /* Tells the body's warden (OM_CONTROL_*). */
 int om_home_control(om_home *home, uint32_t what);
 /* Takes signals the deputy's thread has queued and the body's side has not acknowledged (for Return: the deputy is
- * stopped). queued: om_remote_signals of the body that comes home; 0 if it never left. Returns how many were written. */
+ * stopped). queued: om_remote_signals of the body that comes home; 0 if it never left. Returns how many were written.
+ */
 int om_home_take_signals(om_home *home, uint32_t slot, uint32_t queued, struct om_signal *signals, uint32_t capacity);
 /* Of all calls that came for this deputy, from wherever its body was, since it became one. */
 void om_home_counters(om_home *home, struct om_counters *counters);
@@ -173,7 +174,8 @@ struct om_remote_options {
 	const char *home; /* node id */
 	uint64_t area;    /* base of the agent area: never a valid buffer of a call */
 	uint32_t slots;
-	int state_fd; /* memfd of OM_STATE_BYTES(slots), zeroed at first; -1: none. Not zero: the remote is taken over */
+	int state_fd; /* memfd of OM_STATE_BYTES(slots), zeroed at first; -1: none. Not zero: the remote is taken over
+		       */
 };
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **remote);
 /* A thread of the body: said of every one, the leader too, before om_remote_start or while the one that makes it is
@@ -232,8 +234,9 @@ void om_remote_postpone(om_remote *remote, uint64_t notification);
 /* Answers a notification that om_remote_conduct has taken. value or -errno; flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE
  * lets it run here. */
 int om_remote_answer(om_remote *remote, uint64_t notification, int64_t value, uint32_t flags);
-/* Executes a call in the deputy's thread on behalf of the warden, as if the body's had made it: buffers are those of the body at
- * the addresses in args (marshalled by the table), or with `local` set, of the warden itself. Blocks until answered. */
+/* Executes a call in the deputy's thread on behalf of the warden, as if the body's had made it: buffers are those of
+ * the body at the addresses in args (marshalled by the table), or with `local` set, of the warden itself. Blocks until
+ * answered. */
 int om_remote_call(om_remote *remote, uint32_t slot, int32_t number, const uint64_t args[6], bool local,
 		   int64_t *result);
 /* Sends home what only its C# can do (home_structural) and waits for the reply. Returns its length. */
@@ -251,6 +254,9 @@ struct om_usage {
 };
 int om_remote_usage(om_remote *remote, struct om_usage *usage);
 void om_remote_usage_before(om_remote *remote, const struct om_usage *usage);
+/* Of one thread: processor time alone. */
+int om_remote_thread_usage(om_remote *remote, uint32_t slot, uint64_t *user_ns, uint64_t *system_ns);
+void om_remote_thread_usage_before(om_remote *remote, uint32_t slot, uint64_t user_ns, uint64_t system_ns);
 
 int om_remote_counters(om_remote *remote, struct om_counters *counters);
 /* Per system-call number, up to `capacity` numbers; returns how many were written. */

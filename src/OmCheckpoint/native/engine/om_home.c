@@ -43,15 +43,16 @@ void om_home_put(struct om_home *home)
 {
 	if (--home->references)
 		return;
-	if (home->slot)
-		munmap(home->slot, OM_SLOT_BYTES);
+	for (uint32_t i = 0; home->threads && i < home->slots; i++)
+		if (home->threads[i])
+			om_home_thread_free(home->threads[i]);
+	free(home->threads);
+	if (home->arena)
+		munmap(home->arena, OM_ARENA_BYTES(home->slots));
 	if (home->state)
-		munmap(home->state, OM_STATE_BYTES);
+		munmap(home->state, OM_STATE_BYTES(home->slots));
 	if (home->pidfd >= 0)
 		close(home->pidfd);
-	free(home->placed);
-	om_buffer_free(&home->reply);
-	om_buffer_free(&home->held_call);
 	om_buffer_free(&home->ask);
 	om_buffer_free(&home->ask_reply);
 	pthread_cond_destroy(&home->changed);
@@ -59,11 +60,12 @@ void om_home_put(struct om_home *home)
 	free(home);
 }
 
-int om_home_send(struct om_home *home, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes)
+int om_home_send(struct om_home *home, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload, uint32_t bytes)
 {
 	if (!home->connection)
 		return -ENOTCONN;
 	struct om_frame frame = om_frame_of(kind, home->key, home->state->epoch, seq, bytes);
+	frame.slot = (uint16_t)slot;
 	int result = om_peer_send(home->peer, home->connection, &frame, payload);
 	if (result)
 		home->connection = 0; /* it will present itself again */
@@ -76,20 +78,25 @@ static void send_fenced(struct om_peer *peer, uint64_t connection, uint64_t key,
 	om_peer_send(peer, connection, &frame, NULL);
 }
 
-bool om_home_signals_queued(struct om_home *home, uint32_t next)
+static void send_welcome(struct om_home *home)
 {
-	struct om_home_state *state = home->state;
-	uint32_t head = __atomic_load_n(&home->slot->signal_head, __ATOMIC_ACQUIRE), there = head - state->signal_tail;
-	if (next - state->signal_tail > (there < OM_SIGNAL_RING ? there : OM_SIGNAL_RING))
-		return false;
-	state->signal_tail = next;
-	__atomic_store_n(&home->slot->signal_tail, next, __ATOMIC_RELEASE);
-	om_futex_wake(&home->slot->signal_tail);
-	return true;
+	struct om_welcome_thread *threads = calloc(home->slots, sizeof(*threads));
+	uint32_t count = 0;
+	if (!threads) { /* it says HELLO again on the next connection */
+		home->connection = 0;
+		return;
+	}
+	for (uint32_t i = 0; i < home->slots; i++) {
+		struct om_home_thread *thread = om_home_thread_of(home, i);
+		if (thread)
+			threads[count++] =
+				(struct om_welcome_thread){i, thread->state->last_seq, thread->state->signal_tail, 0};
+	}
+	om_home_send(home, OM_FRAME_WELCOME, 0, home->ask_seq, threads, count * (uint32_t)sizeof(*threads));
+	free(threads);
 }
 
-void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, uint32_t signals,
-		  bool *claimed)
+static void bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, bool *claimed)
 {
 	struct om_home_state *state = home->state;
 	*claimed = false;
@@ -97,7 +104,6 @@ void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connectio
 		home->hello_peer = peer;
 		home->hello_connection = connection;
 		home->hello_epoch = epoch;
-		home->hello_signals = signals;
 		return;
 	}
 	if (epoch != state->epoch || strcmp(peer->node, state->node)) {
@@ -118,15 +124,17 @@ void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connectio
 	}
 	home->peer = peer;
 	home->connection = connection;
-	om_home_signals_queued(home, signals); /* what it said of it may have been lost with the connection before */
-	home->signal_sent = state->signal_tail;
-	struct om_welcome welcome = {state->last_seq, state->signal_tail, home->ask_seq, 0};
-	om_home_send(home, OM_FRAME_WELCOME, 0, &welcome, sizeof(welcome));
+	for (uint32_t i = 0; i < home->slots; i++) {
+		struct om_home_thread *thread = om_home_thread_of(home, i);
+		if (thread)
+			thread->signal_sent = thread->state->signal_tail;
+	}
+	send_welcome(home);
 	if (state->stopped)
-		om_home_send(home, OM_FRAME_CONTROL, OM_CONTROL_STOP, NULL, 0);
+		om_home_send(home, OM_FRAME_CONTROL, 0, OM_CONTROL_STOP, NULL, 0);
 	if (home->gone)
-		om_home_send(home, OM_FRAME_CONTROL, OM_CONTROL_GONE, NULL, 0);
-	om_home_pump(home);
+		om_home_send(home, OM_FRAME_CONTROL, 0, OM_CONTROL_GONE, NULL, 0);
+	om_home_pump_all(home);
 }
 
 static void tell_claimed(struct om_home *home, uint32_t epoch)
@@ -167,7 +175,6 @@ static int park(struct om_peer *peer, struct om_connection *c, const struct om_f
 	if (parked) {
 		parked->connection = c->id;
 		parked->epoch = frame->epoch;
-		parked->signals = frame->seq;
 	} else {
 		result = -ENOSPC;
 	}
@@ -188,7 +195,6 @@ static void unpark_locked(struct om_engine *engine, struct om_home *home)
 			home->hello_peer = parked->peer;
 			home->hello_connection = parked->connection;
 			home->hello_epoch = parked->epoch;
-			home->hello_signals = parked->signals;
 		}
 		*at = parked->next;
 		engine->parked_count--;
@@ -204,7 +210,7 @@ static int take_hello(struct om_peer *peer, struct om_connection *c, const struc
 	if (!home)
 		return result;
 	pthread_mutex_lock(&home->lock);
-	om_home_bind(home, peer, c->id, frame->epoch, frame->seq, &claimed);
+	bind(home, peer, c->id, frame->epoch, &claimed);
 	pthread_mutex_unlock(&home->lock);
 	if (claimed)
 		tell_claimed(home, frame->epoch);
@@ -214,19 +220,26 @@ static int take_hello(struct om_peer *peer, struct om_connection *c, const struc
 
 static int take_bound(struct om_home *home, const struct om_frame *frame, const uint8_t *payload)
 {
+	if (frame->kind == OM_FRAME_ASK)
+		return om_home_take_ask(home, frame->seq, payload, frame->bytes);
+	struct om_home_thread *thread = om_home_thread_of(home, frame->slot);
+	if (!thread) /* what is said of a thread that has just ended may be late; a call cannot */
+		return frame->kind == OM_FRAME_CANCEL || frame->kind == OM_FRAME_SIGNAL_TAKEN ? 0 : -EPROTO;
+	if (thread->state->quiet) {
+		thread->state->quiet = 0;
+		om_home_pump(thread);
+	}
 	switch (frame->kind) {
 	case OM_FRAME_CALL:
-		return om_home_take_call(home, frame->seq, payload, frame->bytes);
+		return om_home_take_call(thread, frame->seq, payload, frame->bytes);
 	case OM_FRAME_CANCEL:
-		if (home->use == OM_SLOT_BODY && home->state->last_seq == frame->seq)
-			om_home_cancel(home);
-		else if (home->held && home->held_seq == frame->seq)
-			om_home_drop_held(home);
+		if (thread->use == OM_SLOT_BODY && thread->state->last_seq == frame->seq)
+			om_home_cancel(thread);
+		else if (thread->held && thread->held_seq == frame->seq)
+			om_home_drop_held(thread);
 		return 0;
 	case OM_FRAME_SIGNAL_TAKEN:
-		return om_home_signals_queued(home, frame->seq) ? 0 : -EPROTO;
-	case OM_FRAME_ASK:
-		return om_home_take_ask(home, frame->seq, payload, frame->bytes);
+		return om_home_signals_queued(thread, frame->seq) ? 0 : -EPROTO;
 	default:
 		return -EPROTO;
 	}
@@ -299,7 +312,7 @@ int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_ba
 	if (result == 0 && home->hello_peer) {
 		struct om_peer *peer = home->hello_peer;
 		home->hello_peer = NULL;
-		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, home->hello_signals, &claimed);
+		bind(home, peer, home->hello_connection, home->hello_epoch, &claimed);
 	}
 	pthread_mutex_unlock(&home->lock);
 	if (claimed)
@@ -321,7 +334,7 @@ int om_home_control(om_home *home, uint32_t what)
 	pthread_mutex_lock(&home->lock);
 	if (what == OM_CONTROL_STOP || what == OM_CONTROL_CONTINUE)
 		home->state->stopped = what == OM_CONTROL_STOP;
-	int result = om_home_send(home, OM_FRAME_CONTROL, what, NULL, 0);
+	int result = om_home_send(home, OM_FRAME_CONTROL, 0, what, NULL, 0);
 	pthread_mutex_unlock(&home->lock);
 	return result;
 }
@@ -333,8 +346,9 @@ void om_home_deputy_gone(struct om_engine *engine, uint64_t key)
 		return;
 	pthread_mutex_lock(&home->lock);
 	home->gone = true;
+	om_home_forget_exits(home);
 	pthread_cond_broadcast(&home->changed);
-	om_home_send(home, OM_FRAME_CONTROL, OM_CONTROL_GONE, NULL, 0);
+	om_home_send(home, OM_FRAME_CONTROL, 0, OM_CONTROL_GONE, NULL, 0);
 	pthread_mutex_unlock(&home->lock);
 	if (engine->callbacks.home_deputy_gone)
 		engine->callbacks.home_deputy_gone(engine->callbacks.context, key);
@@ -342,24 +356,31 @@ void om_home_deputy_gone(struct om_engine *engine, uint64_t key)
 }
 
 /* A state that is not zero: another warden held this process before. */
-static void take_over(struct om_home *home)
+static int take_over(struct om_home *home)
 {
-	struct om_home_state *state = home->state;
-	uint32_t in_slot = home->slot->request;
-	if (state->magic != OM_HOME_STATE_MAGIC) {
-		*state = (struct om_home_state){.magic = OM_HOME_STATE_MAGIC, .last_request = in_slot};
-		state->signal_tail = home->slot->signal_tail;
-		return;
+	if (home->state->magic != OM_HOME_STATE_MAGIC) {
+		*home->state = (struct om_home_state){.magic = OM_HOME_STATE_MAGIC};
+		return 0;
 	}
-	if (in_slot != state->last_request) { /* it died between the note and the request */
-		if (state->last_use == OM_SLOT_BODY)
-			state->last_seq = state->seq_before;
-		state->last_request = in_slot;
-		state->last_use = OM_SLOT_IDLE;
+	for (uint32_t i = 0; i < home->slots; i++) {
+		struct om_home_thread_state *state = om_state_of(home->state, i);
+		struct om_home_thread *thread;
+		if (!state->tid)
+			continue;
+		int error = om_home_thread_make(home, i, &thread);
+		if (error)
+			return error;
+		if (thread->slot->request != state->last_request) { /* it died between the note and the request */
+			if (state->last_use == OM_SLOT_BODY)
+				state->last_seq = state->seq_before;
+			state->last_request = thread->slot->request;
+			state->last_use = OM_SLOT_IDLE;
+		}
+		thread->use = (enum om_slot_use)state->last_use;
+		thread->unplaced = thread->use == OM_SLOT_BODY;
+		thread->signal_sent = state->signal_tail;
 	}
-	home->use = (enum om_slot_use)state->last_use;
-	home->unplaced = home->use == OM_SLOT_BODY;
-	home->signal_sent = state->signal_tail;
+	return 0;
 }
 
 static int map_arena(struct om_home *home, int arena_fd)
@@ -367,24 +388,23 @@ static int map_arena(struct om_home *home, int arena_fd)
 	struct stat st;
 	if (fstat(arena_fd, &st))
 		return -errno;
-	if (st.st_size < (off_t)OM_ARENA_BYTES)
+	if (st.st_size < (off_t)OM_ARENA_BYTES(home->slots))
 		return -EINVAL;
 	/* Whoever gets hold of a descriptor of it could shrink it under us: SIGBUS. Sealed it stays. */
 	if (fcntl(arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) && errno != EPERM)
 		return -errno;
 	if (!(fcntl(arena_fd, F_GET_SEALS) & F_SEAL_SHRINK))
 		return -EPERM;
-	void *arena = mmap(NULL, OM_SLOT_BYTES, PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0);
+	void *arena = mmap(NULL, OM_ARENA_BYTES(home->slots), PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0);
 	if (arena == MAP_FAILED)
 		return -errno;
-	home->slot = arena;
-	home->data = (uint8_t *)arena + OM_SLOT_HEADER_BYTES;
+	home->arena = arena;
 	return 0;
 }
 
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **result)
 {
-	if (!options->key || options->pid <= 0)
+	if (!options->key || options->pid <= 0 || !options->slots || options->slots > OM_SLOTS_MAX)
 		return -EINVAL;
 	struct om_home *home = calloc(1, sizeof(*home));
 	if (!home)
@@ -393,19 +413,21 @@ int om_home_open(om_engine *engine, const struct om_home_options *options, om_ho
 	home->engine = engine;
 	home->key = options->key;
 	home->pid = options->pid;
-	home->data_address = options->arena_address + OM_SLOT_HEADER_BYTES;
+	home->slots = options->slots;
+	home->arena_address = options->arena_address;
+	home->threads_address = options->threads_address;
 	pthread_mutex_init(&home->lock, NULL);
 	pthread_cond_init(&home->changed, NULL);
 	home->pidfd = fcntl(options->pidfd, F_DUPFD_CLOEXEC, 3);
 	int error = home->pidfd < 0 ? -errno : map_arena(home, options->arena_fd);
-	if (!error && !(home->state = om_state_map(options->state_fd)))
+	if (!error && !(home->state = om_state_map(options->state_fd, home->slots)))
 		error = -EINVAL;
-	if (!error && !(home->placed = calloc(1, sizeof(*home->placed))))
+	if (!error && !(home->threads = calloc(home->slots, sizeof(struct om_home_thread *))))
 		error = -ENOMEM;
-	if (!error) {
-		take_over(home);
+	if (!error)
+		error = take_over(home);
+	if (!error)
 		error = om_thread_create(&home->responder, "om-home", om_home_responder, home);
-	}
 	if (error) {
 		home->references = 1;
 		om_home_put(home);
@@ -423,7 +445,7 @@ int om_home_open(om_engine *engine, const struct om_home_options *options, om_ho
 	if (home->state->epoch && home->hello_peer) { /* taken over: the state says who is expected */
 		struct om_peer *peer = home->hello_peer;
 		home->hello_peer = NULL;
-		om_home_bind(home, peer, home->hello_connection, home->hello_epoch, home->hello_signals, &claimed);
+		bind(home, peer, home->hello_connection, home->hello_epoch, &claimed);
 	}
 	uint32_t epoch = home->state->epoch;
 	pthread_mutex_unlock(&home->lock);
@@ -453,10 +475,11 @@ void om_home_close(om_home *home)
 	home->closed = true;
 	home->connection = 0;
 	bool asker_runs = home->asker_runs;
+	om_home_forget_exits(home);
 	pthread_cond_broadcast(&home->changed);
 	pthread_mutex_unlock(&home->lock);
-	__atomic_fetch_add(&home->slot->doorbell, 1, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &home->slot->doorbell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	__atomic_fetch_add(&home->arena->doorbell, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &home->arena->doorbell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
 	pthread_join(home->responder, NULL);
 	if (asker_runs && pthread_equal(home->asker, pthread_self()))
 		pthread_detach(home->asker);

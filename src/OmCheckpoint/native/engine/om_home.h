@@ -9,7 +9,7 @@
 #include "om_internal.h"
 #include "om_place.h"
 
-#define OM_HOME_STATE_MAGIC 0x31304d4f484d4f01ull
+#define OM_HOME_STATE_MAGIC 0x32304d4f484d4f01ull
 
 enum om_slot_use {
 	OM_SLOT_IDLE,
@@ -17,23 +17,57 @@ enum om_slot_use {
 	OM_SLOT_OWN,  /* om_home_call */
 };
 
-/* In the state page. What is written before slot->request is stored counts only if the slot has that request. */
+/* In the first page of the state. */
 struct om_home_state {
 	uint64_t magic;
 	uint32_t epoch; /* 0: nothing is expected yet */
 	uint32_t claimed;
 	char node[OM_NODE_ID_BYTES];
+	uint32_t stopped;   /* OM_CONTROL_STOP is in force */
+	uint32_t presented; /* how often the body has been welcomed */
+	struct om_counters counters;
+	/* Who had claimed an epoch last, while the one in force is not claimed yet. */
+	uint32_t former_epoch;
+	uint32_t reserved;
+	char former_node[OM_NODE_ID_BYTES];
+};
+_Static_assert(sizeof(struct om_home_state) <= OM_STATE_PAGE, "om_home_state");
+
+/* In the page of its slot. What is written before slot->request is stored counts only if the slot has that request. */
+struct om_home_thread_state {
+	int32_t tid;       /* 0: no thread has this slot */
 	uint32_t last_seq; /* of the body's newest CALL */
 	uint32_t seq_before;
 	uint32_t last_request; /* the slot's newest */
 	uint32_t last_use;     /* enum om_slot_use of last_request: whose call it was */
 	uint32_t signal_tail;  /* ours; the slot's copy is the deputy's to read */
-	uint32_t stopped;      /* OM_CONTROL_STOP is in force */
-	struct om_counters counters;
-	uint32_t presented; /* how often the body has been welcomed */
-	/* Who had claimed an epoch last, while the one in force is not claimed yet. */
-	uint32_t former_epoch;
-	char former_node[OM_NODE_ID_BYTES];
+	uint32_t quiet; /* made while away: the body's side knows of it when it says something of it, signals wait till
+			   then */
+};
+
+/* One thread of the deputy, and what is asked of it. Made with the first thread that has the slot, and kept for the
+ * next. */
+struct om_home_thread {
+	struct om_home *home;
+	uint32_t index;
+	struct om_slot *slot; /* written by the deputy at will */
+	uint8_t *data;
+	uint64_t data_address;
+	struct om_home_thread_state *state;
+
+	enum om_slot_use use;
+	uint32_t cancelled;      /* the request that om_home_cancel was for */
+	uint32_t signals_before; /* the slot's signal_head when the request in it was posted */
+	bool unplaced; /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
+	struct om_placed *placed;
+	uint32_t signal_sent;
+	struct om_buffer reply; /* of last_seq, until the next CALL */
+	bool held;              /* a CALL came while our own was in the slot */
+	struct om_buffer held_call;
+	uint32_t held_seq;
+	int64_t own_result;
+	bool own_waits;
+	bool reserved; /* the body's calls are held until the warden has made all of its own */
 };
 
 struct om_home {
@@ -43,10 +77,11 @@ struct om_home {
 	uint64_t key;
 	int32_t pid;
 	int pidfd;
-	struct om_slot *slot; /* written by the deputy at will */
-	uint8_t *data;
-	uint64_t data_address;
+	uint32_t slots;
+	struct om_arena *arena; /* written by the deputy at will */
+	uint64_t arena_address, threads_address;
 	struct om_home_state *state;
+	struct om_home_thread **threads; /* by slot; NULL: it was never used here */
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -58,23 +93,10 @@ struct om_home {
 	uint32_t fenced_epoch;
 	struct om_peer *hello_peer; /* presented before om_home_expect */
 	uint64_t hello_connection;
-	uint32_t hello_epoch, hello_signals;
+	uint32_t hello_epoch;
 
-	enum om_slot_use use;
-	uint32_t cancelled;      /* the request that om_home_cancel was for */
-	uint32_t signals_before; /* the slot's signal_head when the request in it was posted */
-	bool unplaced; /* use == OM_SLOT_BODY taken over: its layout is known when the body sends the call again */
-	struct om_placed *placed;
 	const char *complaint; /* about a request; told once, without the lock */
 	bool complained;
-	uint32_t signal_sent;
-	struct om_buffer reply; /* of last_seq, until the next CALL */
-	bool held;              /* a CALL came while our own was in the slot */
-	struct om_buffer held_call;
-	uint32_t held_seq;
-	int64_t own_result;
-	bool own_waits;
-	bool reserved; /* the body's calls are held until the warden has made all of its own */
 
 	pthread_t responder;
 	pthread_t asker;
@@ -88,25 +110,37 @@ struct om_home *om_home_get(struct om_engine *engine, uint64_t key);
 void om_home_put(struct om_home *home);
 
 /* Under home->lock: */
-void om_home_pump(struct om_home *home);
-int om_home_take_call(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
-void om_home_post(struct om_home *home, enum om_slot_use use, int64_t number, const uint64_t args[6]);
-void om_home_cancel(struct om_home *home);
+/* NULL: no thread has that slot. */
+struct om_home_thread *om_home_thread_of(struct om_home *home, uint32_t slot);
+/* Takes the slot into use; *thread may have been in use before. 0 or -ENOMEM. */
+int om_home_thread_make(struct om_home *home, uint32_t slot, struct om_home_thread **thread);
+void om_home_thread_free(struct om_home_thread *thread);
+/* Whoever waits for a thread's end is not to wait any longer: there will be no other. */
+void om_home_forget_exits(struct om_home *home);
+void om_home_pump(struct om_home_thread *thread);
+void om_home_pump_all(struct om_home *home);
+int om_home_take_call(struct om_home_thread *thread, uint32_t seq, const uint8_t *payload, uint32_t bytes);
+void om_home_post(struct om_home_thread *thread, enum om_slot_use use, int64_t number, const uint64_t args[6]);
+void om_home_cancel(struct om_home_thread *thread);
+/* A call of the warden's own, from begin to end. Lets go of the lock while it waits. */
+int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64_t args[6], void *data, uint32_t bytes,
+		     int64_t *result);
+/* The slot is ours for one call of our own, when this returns 0; until om_home_give_slot. */
+int om_home_take_slot(struct om_home_thread *thread);
+void om_home_give_slot(struct om_home_thread *thread);
 /* The body has what came before `next`. false: that cannot be, and nothing has changed. */
-bool om_home_signals_queued(struct om_home *home, uint32_t next);
-void om_home_drop_held(struct om_home *home); /* a call that waits for the slot is wanted back */
-int om_home_send(struct om_home *home, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
+bool om_home_signals_queued(struct om_home_thread *thread, uint32_t next);
+void om_home_drop_held(struct om_home_thread *thread); /* a call that waits for the slot is wanted back */
+int om_home_send(struct om_home *home, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload, uint32_t bytes);
 int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void *om_home_responder(void *home);
-void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, uint32_t signals,
-		  bool *claimed);
 
 struct om_parked_hello {
 	struct om_parked_hello *next;
 	struct om_peer *peer;
 	uint64_t connection;
 	uint64_t key;
-	uint32_t epoch, signals;
+	uint32_t epoch;
 };
 
 #endif

@@ -58,7 +58,7 @@ int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload,
 		return -EPROTO;
 	if (seq == home->ask_seq) { /* asked again after a reconnect */
 		if (home->ask_replied)
-			om_home_send(home, OM_FRAME_REPLY, seq, home->ask_reply.data + home->ask_reply.head,
+			om_home_send(home, OM_FRAME_REPLY, 0, seq, home->ask_reply.data + home->ask_reply.head,
 				     (uint32_t)om_buffer_bytes(&home->ask_reply));
 		return 0;
 	}
@@ -92,7 +92,7 @@ int om_home_reply(om_home *home, uint64_t call, const void *reply, uint32_t byte
 		result = fill(&home->ask_reply, reply, bytes);
 	if (!result) {
 		home->ask_replied = true;
-		om_home_send(home, OM_FRAME_REPLY, (uint32_t)call, reply, bytes);
+		om_home_send(home, OM_FRAME_REPLY, 0, (uint32_t)call, reply, bytes);
 	}
 	pthread_mutex_unlock(&home->lock);
 	return result;

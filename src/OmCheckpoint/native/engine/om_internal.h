@@ -182,8 +182,15 @@ struct om_signal_sets {
 };
 int om_signal_sets(int32_t pid, struct om_signal_sets *sets);
 
-/* A state of OM_STATE_BYTES that outlives this process when fd is not -1. */
-void *om_state_map(int fd);
+#define OM_STATE_PAGE 4096u
+
+/* A state of OM_STATE_BYTES(slots) that outlives this process when fd is not -1. */
+void *om_state_map(int fd, uint32_t slots);
+/* The page of one slot. */
+static inline void *om_state_of(void *state, uint32_t slot)
+{
+	return (uint8_t *)state + (size_t)OM_STATE_PAGE * (1 + slot);
+}
 
 static inline void om_futex_wake(uint32_t *word)
 {

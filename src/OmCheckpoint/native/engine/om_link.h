@@ -9,9 +9,9 @@
  * id chooses: the one it sends USE on is the link, the older ones are closed.
  *
  * A process is bound to the link by HELLO(key, epoch): only then are its other frames taken. A frame of a thread names
- * its slot. Exactly once: a CALL has a number per slot; after a reconnect the remote's side presents HELLO again and sends the outstanding CALL again
- * with the same number, and home answers what it already has run from what it kept. Signals stay in the deputy's ring
- * until SIGNAL_TAKEN.
+ * its slot. Exactly once: a CALL has a number per slot; after a reconnect the remote's side presents HELLO again and
+ * sends the outstanding CALL again with the same number, and home answers what it already has run from what it kept.
+ * Signals stay in the deputy's ring until SIGNAL_TAKEN.
  */
 #ifndef OM_LINK_H
 #define OM_LINK_H
@@ -28,7 +28,7 @@ enum om_frame_kind {
 	OM_FRAME_USE,          /* struct om_use */
 
 	/* remote → home */
-	OM_FRAME_HELLO,        /* epoch; struct om_hello_thread of each thread */
+	OM_FRAME_HELLO,        /* epoch */
 	OM_FRAME_CALL,         /* slot, seq; struct om_request ... */
 	OM_FRAME_CANCEL,       /* slot, seq */
 	OM_FRAME_SIGNAL_TAKEN, /* slot, seq: the first index of the ring that is not taken yet */
@@ -71,16 +71,11 @@ struct om_use {
 };
 _Static_assert(sizeof(struct om_use) == 8, "om_use");
 
-struct om_hello_thread {
-	uint32_t slot;
-	uint32_t signal_next; /* the first index of its ring that is not taken yet */
-};
-_Static_assert(sizeof(struct om_hello_thread) == 8, "om_hello_thread");
-
 struct om_welcome_thread {
 	uint32_t slot;
 	uint32_t last_seq;    /* the newest CALL home has taken, of whatever epoch */
-	uint32_t signal_next; /* index of the first signal that will be sent */
+	uint32_t signal_next; /* index of the first signal that will be sent; what the body has had of them it says then
+			       */
 	uint32_t reserved;
 };
 _Static_assert(sizeof(struct om_welcome_thread) == 16, "om_welcome_thread");

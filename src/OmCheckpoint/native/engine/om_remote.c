@@ -43,11 +43,14 @@ void om_remote_put(struct om_remote *remote)
 {
 	if (--remote->references)
 		return;
-	om_marshal_close(&remote->marshal);
+	for (uint32_t i = 0; remote->threads && i < remote->slots; i++)
+		if (remote->threads[i])
+			om_remote_thread_free(remote->threads[i]);
+	free(remote->threads);
 	om_marshal_close(&remote->own.of_body);
 	om_marshal_close(&remote->own.of_warden);
 	if (remote->state)
-		munmap(remote->state, OM_STATE_BYTES);
+		munmap(remote->state, OM_STATE_BYTES(remote->slots));
 	int fds[] = {remote->pidfd, remote->listener, remote->wake};
 	for (int i = 0; i < 3; i++)
 		if (fds[i] >= 0)
@@ -59,11 +62,13 @@ void om_remote_put(struct om_remote *remote)
 	free(remote);
 }
 
-int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes)
+int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload,
+		   uint32_t bytes)
 {
 	if (!remote->connection)
 		return -ENOTCONN;
 	struct om_frame frame = om_frame_of(kind, remote->key, remote->state->epoch, seq, bytes);
+	frame.slot = (uint16_t)slot;
 	int result = om_peer_send(remote->home, remote->connection, &frame, payload);
 	if (result)
 		remote->connection = 0;
@@ -73,7 +78,7 @@ int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t seq, const 
 void om_remote_hello(struct om_remote *remote, uint64_t connection_id)
 {
 	const struct om_remote_state *state = remote->state;
-	struct om_frame frame = om_frame_of(OM_FRAME_HELLO, remote->key, state->epoch, state->signals_taken, 0);
+	struct om_frame frame = om_frame_of(OM_FRAME_HELLO, remote->key, state->epoch, 0, 0);
 	remote->connection = 0;
 	if (remote->wanting && !remote->fenced)
 		om_peer_send(remote->home, connection_id, &frame, NULL);
@@ -81,26 +86,49 @@ void om_remote_hello(struct om_remote *remote, uint64_t connection_id)
 
 /* ---- from home -------------------------------------------------------------------------------------------------- */
 
-static int take_welcome(struct om_remote *remote, uint64_t connection, const uint8_t *payload, uint32_t bytes)
+static void welcome_thread(struct om_remote *remote, const struct om_welcome_thread *said, bool first)
 {
-	struct om_remote_state *state = remote->state;
-	struct om_welcome welcome;
-	if (bytes != sizeof(welcome))
-		return -EPROTO;
-	memcpy(&welcome, payload, sizeof(welcome));
-	if (!state->welcomed) {
-		state->seq = welcome.last_seq;
-		state->ask_seq = welcome.last_ask;
-		/* Home knows better where its ring stands. */
-		state->signals_queued += welcome.signal_next - state->signals_taken;
-		state->signals_taken = welcome.signal_next;
-		state->welcomed = 1;
+	struct om_remote_thread *thread = om_remote_thread_of(remote, said->slot);
+	if (!thread) /* home has made it, and we have not heard of that yet */
+		return;
+	struct om_remote_thread_state *state = thread->state;
+	/* Home's ring may begin behind what the body has had, if that could not be said; never the other way, unless
+	 * home has taken some for a body that came back. */
+	if (first && (int32_t)(said->signal_next - state->signals_taken) > 0) {
+		state->signals_queued += said->signal_next - state->signals_taken;
+		state->signals_taken = said->signal_next;
 	}
 	/* A call of ours that went down with another warden never got there, or nobody waits for its answer. */
-	if (!remote->active && state->phase != OM_PHASE_SENT)
-		state->seq = welcome.last_seq;
+	if (first || (!thread->active && state->phase != OM_PHASE_SENT))
+		state->seq = said->last_seq;
+}
+
+static int take_welcome(struct om_remote *remote, uint64_t connection, uint32_t last_ask, const uint8_t *payload,
+			uint32_t bytes)
+{
+	struct om_remote_state *state = remote->state;
+	struct om_welcome_thread said;
+	bool first = !state->welcomed;
+	if (bytes % sizeof(said))
+		return -EPROTO;
+	for (uint32_t at = 0; at < bytes; at += sizeof(said)) {
+		memcpy(&said, payload + at, sizeof(said));
+		welcome_thread(remote, &said, first);
+	}
+	if (first) {
+		state->ask_seq = last_ask;
+		state->welcomed = 1;
+	}
 	remote->connection = connection;
-	om_remote_take_over(remote);
+	for (uint32_t i = 0; i < remote->slots; i++) {
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		if (!thread)
+			continue;
+		om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, i, thread->state->signals_taken, NULL, 0);
+		if (remote->taken_over)
+			om_remote_take_over(thread);
+	}
+	remote->taken_over = false;
 	if (!remote->receiving && !remote->closed) {
 		remote->references++;
 		remote->receiving = !om_thread_create(&remote->receiver, "om-remote", om_remote_receiver, remote);
@@ -109,9 +137,13 @@ static int take_welcome(struct om_remote *remote, uint64_t connection, const uin
 			return -EAGAIN;
 		}
 	}
-	om_remote_post_again(remote);
+	for (uint32_t i = 0; i < remote->slots; i++) {
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		if (thread)
+			om_remote_post_again(thread);
+	}
 	if (remote->asking && !remote->ask_done)
-		om_remote_send(remote, OM_FRAME_ASK, state->ask_seq, remote->ask.data + remote->ask.head,
+		om_remote_send(remote, OM_FRAME_ASK, 0, state->ask_seq, remote->ask.data + remote->ask.head,
 			       (uint32_t)om_buffer_bytes(&remote->ask));
 	pthread_cond_broadcast(&remote->changed);
 	return 0;
@@ -131,49 +163,110 @@ static int take_reply(struct om_remote *remote, uint32_t seq, const uint8_t *pay
 	return 0;
 }
 
-static void note_handed(struct om_remote *remote, const struct om_signal *signal)
+static void note_handed(struct om_remote_thread *thread, const struct om_signal *signal)
 {
 	if (signal->signo >= 1 && signal->signo <= 64) /* else the deputy's scribbling, which the kernel will refuse */
-		remote->signals_mask |= 1ull << (signal->signo - 1);
+		thread->signals_mask |= 1ull << (signal->signo - 1);
 }
 
 /* true: it is new and to be handed out. */
-static bool take_signal(struct om_remote *remote, uint32_t index, const struct om_signal *signal)
+static bool take_signal(struct om_remote_thread *thread, uint32_t index, const struct om_signal *signal)
 {
-	struct om_remote_state *state = remote->state;
+	struct om_remote_thread_state *state = thread->state;
 	bool fresh = index == state->signals_taken;
 	if (fresh) {
 		if (index - state->signals_queued < OM_KEPT_SIGNALS)
 			state->kept[index % OM_KEPT_SIGNALS] = (struct om_kept_signal){index + 1, *signal};
 		state->signals_taken++;
-		note_handed(remote, signal);
+		note_handed(thread, signal);
 	}
-	om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, state->signals_taken, NULL, 0);
+	om_remote_send(thread->remote, OM_FRAME_SIGNAL_TAKEN, thread->slot, state->signals_taken, NULL, 0);
 	return fresh;
 }
 
-/* What the warden before us was handed and did not queue. */
-static void hand_out_kept(struct om_remote *remote)
+static void handed(struct om_remote *remote)
 {
-	const struct om_callbacks *callbacks = &remote->engine->callbacks;
-	struct om_remote_state *state = remote->state;
-	struct om_signal kept[OM_KEPT_SIGNALS];
-	uint32_t count = 0;
-	pthread_mutex_lock(&remote->lock);
-	for (uint32_t i = state->signals_queued; i != state->signals_taken && count < OM_KEPT_SIGNALS; i++)
-		if (state->kept[i % OM_KEPT_SIGNALS].index == i + 1) {
-			kept[count] = state->kept[i % OM_KEPT_SIGNALS].signal;
-			note_handed(remote, &kept[count++]);
-		}
-	state->signals_queued = state->signals_taken - count;
-	remote->handing++;
-	pthread_mutex_unlock(&remote->lock);
-	for (uint32_t i = 0; i < count && callbacks->remote_signal; i++)
-		callbacks->remote_signal(callbacks->context, remote->key, (uint32_t)remote->pid, &kept[i], 0);
 	pthread_mutex_lock(&remote->lock);
 	remote->handing--;
 	pthread_cond_broadcast(&remote->changed);
 	pthread_mutex_unlock(&remote->lock);
+}
+
+/* What the warden before us was handed and did not queue. */
+static void hand_out_kept(struct om_remote *remote, uint32_t slot)
+{
+	const struct om_callbacks *callbacks = &remote->engine->callbacks;
+	struct om_signal kept[OM_KEPT_SIGNALS];
+	uint32_t count = 0;
+	pthread_mutex_lock(&remote->lock);
+	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
+	if (thread) {
+		struct om_remote_thread_state *state = thread->state;
+		for (uint32_t i = state->signals_queued; i != state->signals_taken && count < OM_KEPT_SIGNALS; i++)
+			if (state->kept[i % OM_KEPT_SIGNALS].index == i + 1) {
+				kept[count] = state->kept[i % OM_KEPT_SIGNALS].signal;
+				note_handed(thread, &kept[count++]);
+			}
+		state->signals_queued = state->signals_taken - count;
+	}
+	remote->handing++;
+	pthread_mutex_unlock(&remote->lock);
+	for (uint32_t i = 0; i < count && callbacks->remote_signal; i++)
+		callbacks->remote_signal(callbacks->context, remote->key, slot, &kept[i], 0);
+	handed(remote);
+}
+
+/* What may be told when home is heard again. Of one slot, or of all. */
+static void tell_owed(struct om_remote *remote, uint32_t slot)
+{
+	for (uint32_t i = slot == OM_EVERY_THREAD ? 0 : slot;
+	     i < remote->slots && (slot == OM_EVERY_THREAD || i == slot); i++) {
+		pthread_mutex_lock(&remote->lock);
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		bool due = thread && thread->owed;
+		if (due)
+			thread->owed = false;
+		pthread_mutex_unlock(&remote->lock);
+		if (due)
+			om_remote_tell_due(remote, i);
+	}
+}
+
+/* A warden before us had begun these. */
+static void begin_again(struct om_remote *remote)
+{
+	for (uint32_t i = 0; i < remote->slots; i++) {
+		pthread_mutex_lock(&remote->lock);
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		bool hand_out = thread && thread->hand_out_again;
+		if (thread)
+			thread->hand_out_again = false;
+		pthread_mutex_unlock(&remote->lock);
+		if (hand_out)
+			om_remote_hand_out(thread);
+		if (thread)
+			hand_out_kept(remote, i);
+	}
+}
+
+static int take_signal_frame(struct om_remote *remote, const struct om_frame *frame, const uint8_t *payload,
+			     struct om_signal *signal, bool *fresh, uint64_t *notification)
+{
+	struct om_remote_thread *thread = om_remote_thread_of(remote, frame->slot);
+	if (frame->bytes != sizeof(*signal))
+		return -EPROTO;
+	if (!thread)
+		return 0; /* it has ended meanwhile */
+	memcpy(signal, payload, sizeof(*signal));
+	if (thread->quiesced && thread->why != OM_QUIESCE_HERE) {
+		thread->signal_missed = true;
+		return 0;
+	}
+	*fresh = take_signal(thread, frame->seq, signal);
+	remote->handing += *fresh;
+	if (thread->state->phase == OM_PHASE_SENT || thread->state->phase == OM_PHASE_CANCELLED)
+		*notification = thread->state->call.id;
+	return 0;
 }
 
 int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, const uint8_t *payload)
@@ -182,10 +275,11 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	if (!remote)
 		return 0;
 	const struct om_callbacks *callbacks = &peer->engine->callbacks;
+	struct om_remote_thread *thread;
 	struct om_signal signal;
 	uint64_t notification = 0;
-	uint32_t control = 0, tid = (uint32_t)remote->pid;
-	bool has_signal = false, hand_out = false, kept = false, due = false;
+	uint32_t control = 0;
+	bool has_signal = false, begins = false, due = false, start_due = false;
 	int result = 0;
 
 	pthread_mutex_lock(&remote->lock);
@@ -198,11 +292,11 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	}
 	switch (frame->kind) {
 	case OM_FRAME_WELCOME:
-		kept = remote->taken_over;
-		result = take_welcome(remote, c->id, payload, frame->bytes);
-		hand_out = remote->hand_out_again;
-		remote->hand_out_again = false;
+		begins = remote->taken_over;
+		result = take_welcome(remote, c->id, frame->seq, payload, frame->bytes);
 		due = true;
+		start_due = remote->start_owed;
+		remote->start_owed = false;
 		break;
 	case OM_FRAME_FENCED:
 		control = remote->fenced ? 0 : OM_CONTROL_FENCED;
@@ -211,25 +305,14 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		pthread_cond_broadcast(&remote->changed);
 		break;
 	case OM_FRAME_ANSWER:
-		result = om_remote_take_answer(remote, frame->seq, payload, frame->bytes);
-		due = !remote->quiesced && (remote->finished || state->phase != OM_PHASE_SENT);
+		thread = om_remote_thread_of(remote, frame->slot);
+		if (!thread)
+			break;
+		result = om_remote_take_answer(thread, frame->seq, payload, frame->bytes);
+		due = !thread->quiesced && (thread->finished || thread->state->phase != OM_PHASE_SENT) && thread->owed;
 		break;
 	case OM_FRAME_SIGNAL:
-		if (frame->bytes != sizeof(signal)) {
-			result = -EPROTO;
-			break;
-		}
-		memcpy(&signal, payload, sizeof(signal));
-		if (remote->quiesced && remote->why != OM_QUIESCE_HERE) {
-			remote->signal_missed = true;
-			break;
-		}
-		has_signal = take_signal(remote, frame->seq, &signal);
-		remote->handing += has_signal;
-		if (state->phase == OM_PHASE_SENT || state->phase == OM_PHASE_CANCELLED) {
-			notification = state->call.id;
-			tid = state->call.pid;
-		}
+		result = take_signal_frame(remote, frame, payload, &signal, &has_signal, &notification);
 		break;
 	case OM_FRAME_CONTROL:
 		control = frame->seq;
@@ -244,22 +327,17 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 	default:
 		result = -EPROTO;
 	}
-	due = due && remote->owed;
-	remote->owed = remote->owed && !due;
 	pthread_mutex_unlock(&remote->lock);
-	if (hand_out)
-		om_remote_hand_out(remote);
-	if (kept)
-		hand_out_kept(remote);
+	if (begins)
+		begin_again(remote);
+	if (start_due)
+		om_remote_tell_due(remote, 0);
 	if (due)
-		om_remote_tell_due(remote);
+		tell_owed(remote, frame->kind == OM_FRAME_ANSWER ? frame->slot : OM_EVERY_THREAD);
 	if (has_signal) {
 		if (callbacks->remote_signal)
-			callbacks->remote_signal(callbacks->context, remote->key, tid, &signal, notification);
-		pthread_mutex_lock(&remote->lock);
-		remote->handing--;
-		pthread_cond_broadcast(&remote->changed);
-		pthread_mutex_unlock(&remote->lock);
+			callbacks->remote_signal(callbacks->context, remote->key, frame->slot, &signal, notification);
+		handed(remote);
 	}
 	if (control && callbacks->remote_control)
 		callbacks->remote_control(callbacks->context, remote->key, control);
@@ -327,23 +405,10 @@ static void set_listener_flags(int listener)
 	ioctl(listener, SECCOMP_IOCTL_NOTIF_SET_FLAGS, SECCOMP_USER_NOTIF_FD_SYNC_WAKE_UP);
 }
 
-static void begin_state(struct om_remote *remote, uint32_t epoch, uint32_t signals)
-{
-	struct om_remote_state *state = remote->state;
-	if (state->magic == OM_REMOTE_STATE_MAGIC) {
-		remote->taken_over = true;
-		return;
-	}
-	*state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC,
-					  .epoch = epoch,
-					  .signals_taken = signals,
-					  .signals_queued = signals,
-					  .rest_number = -1};
-}
-
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **result)
 {
-	if (!options->key || options->pid <= 0 || !options->epoch || !strcmp(options->home, engine->node))
+	if (!options->key || options->pid <= 0 || !options->epoch || !strcmp(options->home, engine->node) ||
+	    !options->slots || options->slots > OM_SLOTS_MAX)
 		return -EINVAL;
 	struct om_peer *home = om_peer_find(engine, options->home, true);
 	struct om_remote *remote = calloc(1, sizeof(*remote));
@@ -356,6 +421,8 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
 	remote->key = options->key;
 	remote->pid = options->pid;
 	remote->home = home;
+	remote->area = options->area;
+	remote->slots = options->slots;
 	pthread_mutex_init(&remote->lock, NULL);
 	pthread_condattr_t attributes;
 	pthread_condattr_init(&attributes);
@@ -366,22 +433,28 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
 	remote->listener = fcntl(options->listener, F_DUPFD_CLOEXEC, 3);
 	remote->wake = eventfd(0, EFD_CLOEXEC);
 	int error = remote->pidfd < 0 || remote->listener < 0 || remote->wake < 0 ? -errno : 0;
-	if (!error && !(remote->state = om_state_map(options->state_fd)))
+	if (!error && !(remote->state = om_state_map(options->state_fd, options->slots)))
 		error = -EINVAL;
+	if (!error && !(remote->threads = calloc(remote->slots, sizeof(struct om_remote_thread *))))
+		error = -ENOMEM;
 	if (!error)
-		error = om_marshal_open(&remote->marshal, options->pid, options->area, OM_AREA_BYTES);
-	if (!error)
-		error = om_marshal_open(&remote->own.of_body, options->pid, options->area, OM_AREA_BYTES);
+		error = om_marshal_open(&remote->own.of_body, options->pid, options->area,
+					OM_AREA_BYTES(remote->slots));
 	if (!error)
 		error = om_marshal_open(&remote->own.of_warden, 0, 0, 0);
 	if (!error)
 		error = om_peer_start(home);
+	if (!error && remote->state->magic == OM_REMOTE_STATE_MAGIC) {
+		remote->taken_over = true;
+		error = om_remote_threads_taken_over(remote);
+	}
 	if (error) {
 		remote->references = 1;
 		om_remote_put(remote);
 		return error;
 	}
-	begin_state(remote, options->epoch, options->signals);
+	if (!remote->taken_over)
+		*remote->state = (struct om_remote_state){.magic = OM_REMOTE_STATE_MAGIC, .epoch = options->epoch};
 	set_listener_flags(remote->listener);
 	pthread_mutex_lock(&engine->lock);
 	struct om_remote **at = bucket(engine, remote->key);
@@ -418,7 +491,7 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 	while (!remote->connection && !remote->fenced && !remote->closed && result != ETIMEDOUT)
 		result = pthread_cond_timedwait(&remote->changed, &remote->lock, &until);
 	result = remote->fenced ? -ESTALE : remote->closed ? -ECANCELED : remote->connection ? 0 : -ETIMEDOUT;
-	remote->owed |= result == -ETIMEDOUT;
+	remote->start_owed |= result == -ETIMEDOUT;
 	pthread_mutex_unlock(&remote->lock);
 	return result;
 }

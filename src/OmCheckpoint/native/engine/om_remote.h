@@ -3,8 +3,8 @@
  * The hosting side of one process, as its files share it. Notifications come on the receiver's thread, answers on the
  * link's thread; `lock` is the mutex of everything that changes.
  *
- * Home has one slot for the process, so one call is on its way at a time: `active`. A call of the body that comes while
- * the warden's own is on its way is queued.
+ * Home has one slot for each thread, so a thread has one call on its way at a time: `active`. A call of the body that
+ * comes while the warden's own is on its way in this slot is queued.
  */
 #ifndef OM_REMOTE_H
 #define OM_REMOTE_H
@@ -13,8 +13,9 @@
 #include "om_marshal.h"
 #include "om_seccomp.h"
 
-#define OM_REMOTE_STATE_MAGIC 0x31304d5252454d01ull
+#define OM_REMOTE_STATE_MAGIC 0x32304d5252454d01ull
 #define OM_NUMBERS            512u /* system calls that are counted */
+#define OM_TID_BUCKETS        256u
 
 enum om_phase {
 	OM_PHASE_NONE,
@@ -32,20 +33,28 @@ struct om_kept_signal {
 	struct om_signal signal;
 };
 
-/* In the state page. */
+/* In the first page of the state. */
 struct om_remote_state {
 	uint64_t magic;
 	uint32_t epoch;
-	uint32_t welcomed;      /* home has accepted `epoch` */
+	uint32_t welcomed; /* home has accepted `epoch` */
+	uint32_t ask_seq;
+	uint32_t reserved;
+	/* Straight from SECCOMP_IOCTL_NOTIF_RECV: nothing lies between the kernel's handing it over and its being
+	 * noted. It goes to the page of its thread at once. id 0: nothing. */
+	struct seccomp_notif arrived;
+};
+_Static_assert(sizeof(struct om_remote_state) <= OM_STATE_PAGE, "om_remote_state");
+
+/* In the page of its slot. */
+struct om_remote_thread_state {
+	int32_t tid;            /* 0: no thread has this slot */
 	uint32_t seq;           /* newest CALL */
 	uint32_t signals_taken; /* the next index of the ring */
-	uint32_t ask_seq;
-	uint32_t phase; /* enum om_phase of the body's call */
+	uint32_t phase;         /* enum om_phase of the body's call */
 	uint32_t call_seq;
 	uint32_t pieces; /* of the body's call that home has executed */
-	uint32_t reserved;
-	/* What the kernel has handed us and we have not answered, straight from SECCOMP_IOCTL_NOTIF_RECV: nothing lies
-	 * between its taking the notification and its being noted. id 0: nothing. */
+	/* What has been handed to us and we have not answered. id 0: nothing. */
 	struct seccomp_notif call;
 	uint64_t done; /* bytes, by the pieces before */
 	uint64_t sent_ns;
@@ -60,16 +69,46 @@ struct om_remote_state {
 	 * that found room here. A deputy whose ring is full answers no call, so all are taken whether they do or not.
 	 */
 	uint32_t signals_queued;
-	uint32_t reserved2;
+	uint32_t reserved;
 	struct om_kept_signal kept[OM_KEPT_SIGNALS];
 };
-_Static_assert(sizeof(struct om_remote_state) <= OM_STATE_BYTES, "om_remote_state");
+_Static_assert(sizeof(struct om_remote_thread_state) <= OM_STATE_PAGE, "om_remote_thread_state");
 
+/* A call of the warden's own, in the slot of one thread; one at a time in a process. */
 struct om_own_call {
+	struct om_remote_thread *thread;
 	struct om_marshal of_body, of_warden, *marshal; /* whose buffers */
 	bool busy, done;
 	int64_t result;
 	uint64_t sent_ns;
+};
+
+struct om_used {
+	uint64_t user_ns, system_ns;
+};
+
+/* One thread of the body. Made with the first that has the slot, and kept for the next. */
+struct om_remote_thread {
+	struct om_remote *remote;
+	struct om_remote_thread *next; /* with the same bucket of tids */
+	uint32_t slot;
+	struct om_remote_thread_state *state;
+
+	bool hand_out_again;
+	bool quiesced;
+	bool ended;          /* while quiesced: a call of it was in progress */
+	bool owed;           /* what the warden could not do while home was silent: remote_due tells when it can */
+	enum om_quiesce why; /* while quiesced */
+	bool signal_missed;  /* while quiesced for a move: home has it still */
+	bool cancel_sent;
+	bool begun; /* the body's call has waited at home, now or before it was issued again */
+	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
+	struct om_marshal marshal; /* of the body's call */
+	bool has_mask;             /* of the call that was cut short while quiesced */
+	uint64_t mask;
+	bool finished;               /* home has answered; held until the signals handed out before are taken care of */
+	uint64_t signals_mask;       /* handed out since all were queued */
+	struct om_used before, told; /* of processor time: on the hosts before this one, and on this one */
 };
 
 struct om_remote {
@@ -80,32 +119,24 @@ struct om_remote {
 	int32_t pid;
 	int pidfd, listener, wake;
 	struct om_peer *home;
+	uint64_t area;
+	uint32_t slots;
 	struct om_remote_state *state;
+	struct om_remote_thread **threads; /* by slot; NULL: it was never used here */
+	struct om_remote_thread *by_tid[OM_TID_BUCKETS];
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	atomic_bool closed;
-	bool hand_out_again;
-	bool taken_over; /* the state page was not empty, and what it says has not been looked at */
+	bool taken_over; /* the state was not empty, and what it says has not been looked at */
 	bool wanting;    /* the link is wanted on our behalf */
 	bool fenced, gone;
-	bool quiesced;
-	bool owed;           /* what the warden could not do while home was silent: remote_due tells when it can */
-	enum om_quiesce why; /* while quiesced */
-	bool signal_missed;  /* while quiesced for a move: home has it still */
-	uint32_t handing;    /* callbacks with a signal that have not returned */
-	bool cancel_sent;
-	bool begun;          /* the body's call has waited at home, now or before it was issued again */
-	uint64_t connection; /* where home has said WELCOME; 0: HELLO is to be presented again */
-	enum { OM_ACTIVE_NONE, OM_ACTIVE_BODY, OM_ACTIVE_OWN } active;
-	struct om_usage usage_before;    /* of the hosts before this one */
-	uint64_t user_told, system_told; /* of this one, ns */
-	struct om_marshal marshal;       /* of the body's call */
+	uint32_t handing;             /* callbacks with a signal that have not returned */
+	bool start_owed;              /* om_remote_start was not answered in time */
+	uint64_t connection;          /* where home has said WELCOME; 0: HELLO is to be presented again */
+	struct om_usage usage_before; /* of the hosts before this one */
+	struct om_used told;          /* of this one */
 	struct om_own_call own;
-	bool has_mask; /* of the call that was cut short while quiesced */
-	uint64_t mask;
-	bool finished;         /* home has answered; held until the signals handed out before are taken care of */
-	uint64_t signals_mask; /* handed out since all were queued */
 
 	pthread_t receiver;
 	bool receiving;
@@ -123,35 +154,46 @@ uint64_t om_now_ns(void);
 struct timespec om_deadline(uint32_t timeout_ms); /* on the clock of `changed` */
 
 /* Under remote->lock: */
-int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t seq, const void *payload, uint32_t bytes);
+int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload,
+		   uint32_t bytes);
 void om_remote_hello(struct om_remote *remote, uint64_t connection_id);
+/* NULL: no thread has that slot. */
+struct om_remote_thread *om_remote_thread_of(struct om_remote *remote, uint32_t slot);
+struct om_remote_thread *om_remote_thread_by_tid(struct om_remote *remote, int32_t tid);
+/* NULL: none waits for the answer to this one. */
+struct om_remote_thread *om_remote_thread_waiting(struct om_remote *remote, uint64_t notification);
+/* Makes known again which threads the state names. */
+int om_remote_threads_taken_over(struct om_remote *remote);
+void om_remote_thread_free(struct om_remote_thread *thread);
 /* The marshalled request of the body or of ours goes out, now or when the link is there. */
-void om_remote_post(struct om_remote *remote, bool own);
-void om_remote_post_again(struct om_remote *remote); /* the same number, after a reconnect */
-int om_remote_take_answer(struct om_remote *remote, uint32_t seq, const uint8_t *payload, uint32_t bytes);
-void om_remote_answer_body(struct om_remote *remote, int64_t value, uint32_t flags);
+void om_remote_post(struct om_remote_thread *thread, bool own);
+void om_remote_post_again(struct om_remote_thread *thread); /* the same number, after a reconnect */
+int om_remote_take_answer(struct om_remote_thread *thread, uint32_t seq, const uint8_t *payload, uint32_t bytes);
+void om_remote_answer_body(struct om_remote_thread *thread, int64_t value, uint32_t flags);
+/* Home's answer, which was held, is the body's now. */
+void om_remote_finish(struct om_remote_thread *thread);
+/* The body's call is wanted back. */
+void om_remote_cancel(struct om_remote_thread *thread);
 /* The part of a call of side `both` that is done here, when home has done its own: flags of the answer
  * (om_remote_both.c). */
-uint32_t om_remote_both(struct om_remote *remote);
-/* Of all hosts. */
-int om_remote_used(struct om_remote *remote, struct om_usage *usage);
+uint32_t om_remote_both(struct om_remote_thread *thread);
 /* After the first WELCOME to a warden that found a call of the body in the state page: goes on with it. */
-void om_remote_take_over(struct om_remote *remote);
-void om_remote_hand_out(struct om_remote *remote); /* without the lock */
-void om_remote_tell_due(struct om_remote *remote); /* without the lock */
+void om_remote_take_over(struct om_remote_thread *thread);
+void om_remote_hand_out(struct om_remote_thread *thread);         /* without the lock */
+void om_remote_tell_due(struct om_remote *remote, uint32_t slot); /* without the lock */
 /* Something was handed out and is not queued in the body. */
-static inline bool om_remote_owes_signals(const struct om_remote *remote)
+static inline bool om_remote_owes_signals(const struct om_remote_thread *thread)
 {
-	return remote->state->signals_taken != remote->state->signals_queued;
+	return thread->state->signals_taken != thread->state->signals_queued;
 }
-bool om_remote_still_waits(struct om_remote *remote);
+bool om_remote_still_waits(struct om_remote_thread *thread);
 /* -ERESTART* for a call that is to be issued again. One that has not begun is as if the signals had come before it; one
  * that has is interrupted by them as the table says, though it had to be issued again. */
-int64_t om_remote_restart(const struct om_remote *remote, bool begun);
+int64_t om_remote_restart(const struct om_remote_thread *thread, bool begun);
 /* What the body issues now is what was cut short. */
-bool om_remote_is_rest(const struct om_remote *remote);
+bool om_remote_is_rest(const struct om_remote_thread *thread);
 /* The body's call, cancelled or queued, ends as a signal or a stop wants it. */
-void om_remote_end_cancelled(struct om_remote *remote);
+void om_remote_end_cancelled(struct om_remote_thread *thread);
 void *om_remote_receiver(void *remote);
 
 #endif

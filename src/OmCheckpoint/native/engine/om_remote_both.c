@@ -49,44 +49,59 @@ static uint64_t status_field(const char *status, const char *name)
 }
 
 /* As the kernel does it (cputime_adjust): neither steps back when the share changes. */
-static void share(struct om_remote *remote, uint64_t total, uint64_t in_system)
+static void share(struct om_used *told, uint64_t total, uint64_t in_system)
 {
-	if (in_system < remote->system_told)
-		in_system = remote->system_told;
+	if (in_system < told->system_ns)
+		in_system = told->system_ns;
 	uint64_t in_user = total > in_system ? total - in_system : 0;
-	if (in_user < remote->user_told) {
-		in_user = remote->user_told;
+	if (in_user < told->user_ns) {
+		in_user = told->user_ns;
 		in_system = total > in_user ? total - in_user : 0;
 	}
-	remote->user_told = in_user;
-	if (in_system > remote->system_told)
-		remote->system_told = in_system;
+	told->user_ns = in_user;
+	if (in_system > told->system_ns)
+		told->system_ns = in_system;
 }
 
-/* The kernel counts processor time exactly, and how it is shared between user and system in ticks. */
-int om_remote_used(struct om_remote *remote, struct om_usage *usage)
+static bool process_time(int32_t pid, uint64_t *ns)
+{
+	clockid_t clock = (clockid_t)(~(uint32_t)pid << 3) | 2; /* CPUCLOCK_SCHED of the process */
+	struct timespec spent;
+	if (clock_gettime(clock, &spent))
+		return false;
+	*ns = (uint64_t)spent.tv_sec * NS_A_SECOND + (uint64_t)spent.tv_nsec;
+	return true;
+}
+
+/* The clock of a thread of another process cannot be read. */
+static bool thread_time(int32_t tid, uint64_t *ns)
+{
+	char text[128];
+	unsigned long long value;
+	if (!read_proc(tid, "schedstat", text, sizeof(text)) || sscanf(text, "%llu", &value) != 1)
+		return false;
+	*ns = value;
+	return true;
+}
+
+/* What `file` of /proc counts, added to *usage; of what the kernel counts exactly, `total`, and how it is shared
+ * between user and system it counts in ticks. */
+static int add_used(int32_t pid, const char *file, uint64_t total, struct om_used *told, struct om_usage *usage)
 {
 	unsigned long long minor = 0, major = 0, user = 0, system = 0;
-	clockid_t clock = (clockid_t)(~(uint32_t)remote->pid << 3) | 2; /* CPUCLOCK_SCHED of the process */
 	char text[4096], *at;
-	struct timespec spent;
-	uint64_t total;
-
-	*usage = remote->usage_before;
-	if (clock_gettime(clock, &spent) || !read_proc(remote->pid, "stat", text, sizeof(text)))
+	if (!read_proc(pid, file, text, sizeof(text)))
 		return -ESRCH;
-	total = (uint64_t)spent.tv_sec * NS_A_SECOND + (uint64_t)spent.tv_nsec;
 	at = strrchr(text, ')'); /* a name may hold anything */
 	if (!at || sscanf(at + 1, " %*c %*d %*d %*d %*d %*d %*u %llu %*u %llu %*u %llu %llu", &minor, &major, &user,
 			  &system) != 4)
 		return -EIO;
-	uint64_t in_system = user + system ? (uint64_t)((unsigned __int128)total * system / (user + system)) : 0;
-	share(remote, total, in_system);
-	usage->user_ns += remote->user_told;
-	usage->system_ns += remote->system_told;
+	share(told, total, user + system ? (uint64_t)((unsigned __int128)total * system / (user + system)) : 0);
+	usage->user_ns += told->user_ns;
+	usage->system_ns += told->system_ns;
 	usage->minor_faults += minor;
 	usage->major_faults += major;
-	if (read_proc(remote->pid, "status", text, sizeof(text))) {
+	if (read_proc(pid, "status", text, sizeof(text))) {
 		uint64_t most = status_field(text, "VmHWM:");
 		if (most > usage->most_resident_kib)
 			usage->most_resident_kib = most;
@@ -97,12 +112,50 @@ int om_remote_used(struct om_remote *remote, struct om_usage *usage)
 	return 0;
 }
 
+static int process_used(struct om_remote *remote, struct om_usage *usage)
+{
+	uint64_t total;
+	*usage = remote->usage_before;
+	return process_time(remote->pid, &total) ? add_used(remote->pid, "stat", total, &remote->told, usage) : -ESRCH;
+}
+
+static int thread_used(struct om_remote_thread *thread, struct om_usage *usage)
+{
+	int32_t tid = thread->state->tid;
+	char stat[32];
+	uint64_t total;
+	*usage = (struct om_usage){.user_ns = thread->before.user_ns, .system_ns = thread->before.system_ns};
+	snprintf(stat, sizeof(stat), "task/%d/stat", tid); /* /proc/TID/stat tells of the process */
+	return thread_time(tid, &total) ? add_used(tid, stat, total, &thread->told, usage) : -ESRCH;
+}
+
 int om_remote_usage(om_remote *remote, struct om_usage *usage)
 {
 	pthread_mutex_lock(&remote->lock);
-	int result = om_remote_used(remote, usage);
+	int result = process_used(remote, usage);
 	pthread_mutex_unlock(&remote->lock);
 	return result;
+}
+
+int om_remote_thread_usage(om_remote *remote, uint32_t slot, uint64_t *user_ns, uint64_t *system_ns)
+{
+	struct om_usage usage;
+	pthread_mutex_lock(&remote->lock);
+	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
+	int result = thread ? thread_used(thread, &usage) : -ESRCH;
+	pthread_mutex_unlock(&remote->lock);
+	*user_ns = result ? 0 : usage.user_ns;
+	*system_ns = result ? 0 : usage.system_ns;
+	return result;
+}
+
+void om_remote_thread_usage_before(om_remote *remote, uint32_t slot, uint64_t user_ns, uint64_t system_ns)
+{
+	pthread_mutex_lock(&remote->lock);
+	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
+	if (thread)
+		thread->before = (struct om_used){user_ns, system_ns};
+	pthread_mutex_unlock(&remote->lock);
 }
 
 void om_remote_usage_before(om_remote *remote, const struct om_usage *usage)
@@ -132,9 +185,9 @@ static void add_usage(struct rusage *to, const struct om_usage *usage)
 	to->ru_nivcsw += (long)usage->involuntary_switches;
 }
 
-static void sum(struct om_remote *remote)
+static void sum(struct om_remote_thread *thread)
 {
-	const struct om_marshal *m = &remote->marshal;
+	const struct om_marshal *m = &thread->marshal;
 	struct om_body body = {m->pid, m->area, m->area_end};
 	struct om_usage usage;
 	union {
@@ -147,7 +200,10 @@ static void sum(struct om_remote *remote)
 		       : m->number == SYS_times   ? sizeof(value.tms)
 						  : sizeof(value.timespec);
 
-	if (m->args[argument] == 0 || om_remote_used(remote, &usage) ||
+	bool own = m->number == SYS_getrusage ? (int32_t)m->args[0] == RUSAGE_THREAD
+					      : m->number == SYS_clock_gettime && m->args[0] == CLOCK_THREAD_CPUTIME_ID;
+
+	if (m->args[argument] == 0 || (own ? thread_used(thread, &usage) : process_used(thread->remote, &usage)) ||
 	    om_body_read(&body, m->args[argument], &value, bytes) != (ssize_t)bytes)
 		return;
 	if (m->number == SYS_getrusage) {
@@ -166,9 +222,9 @@ static void sum(struct om_remote *remote)
 }
 
 /* Limits on memory and processor time, which are used up here; those on what home does stay home's. */
-static void mirror_limit(struct om_remote *remote, uint32_t resource, uint64_t address)
+static void mirror_limit(struct om_remote_thread *thread, uint32_t resource, uint64_t address)
 {
-	struct om_body body = {remote->marshal.pid, remote->marshal.area, remote->marshal.area_end};
+	struct om_body body = {thread->marshal.pid, thread->marshal.area, thread->marshal.area_end};
 	struct rlimit limit;
 
 	switch (resource) {
@@ -178,33 +234,33 @@ static void mirror_limit(struct om_remote *remote, uint32_t resource, uint64_t a
 	case RLIMIT_AS:
 		/* What cannot be raised here stays as it is: home's limit is the one the body sees. */
 		if (om_body_read(&body, address, &limit, sizeof(limit)) == sizeof(limit))
-			prlimit(remote->pid, resource, &limit, NULL);
+			prlimit(thread->remote->pid, resource, &limit, NULL);
 		return;
 	default:
 		return;
 	}
 }
 
-uint32_t om_remote_both(struct om_remote *remote)
+uint32_t om_remote_both(struct om_remote_thread *thread)
 {
-	const struct om_marshal *m = &remote->marshal;
+	const struct om_marshal *m = &thread->marshal;
 
 	if (m->syscall->flags & OM_SYSCALL_SUM)
-		sum(remote);
+		sum(thread);
 	if (!(m->syscall->flags & OM_SYSCALL_MIRROR))
 		return 0;
 	switch (m->number) {
 	case SYS_prctl: /* PR_SET_NAME: nobody else can, and it does not fail */
 		return SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	case SYS_setpriority:
-		setpriority(PRIO_PROCESS, (id_t)remote->pid, (int)m->args[2]);
+		setpriority(PRIO_PROCESS, (id_t)thread->state->tid, (int)m->args[2]);
 		break;
 	case SYS_setrlimit:
-		mirror_limit(remote, (uint32_t)m->args[0], m->args[1]);
+		mirror_limit(thread, (uint32_t)m->args[0], m->args[1]);
 		break;
 	case SYS_prlimit64:
 		if (m->args[0] == 0)
-			mirror_limit(remote, (uint32_t)m->args[1], m->args[2]);
+			mirror_limit(thread, (uint32_t)m->args[1], m->args[2]);
 		break;
 	default:
 		break;

@@ -1,0 +1,143 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The body's threads: which slot is whose, and how one comes and goes. A slot that is free has no tid in the state; its
+ * numbers begin at 0, as home's do.
+ */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "om_remote.h"
+
+static struct om_remote_thread **bucket(struct om_remote *remote, int32_t tid)
+{
+	return &remote->by_tid[(uint32_t)tid % OM_TID_BUCKETS];
+}
+
+struct om_remote_thread *om_remote_thread_of(struct om_remote *remote, uint32_t slot)
+{
+	struct om_remote_thread *thread = slot < remote->slots ? remote->threads[slot] : NULL;
+	return thread && thread->state->tid ? thread : NULL;
+}
+
+struct om_remote_thread *om_remote_thread_by_tid(struct om_remote *remote, int32_t tid)
+{
+	struct om_remote_thread *thread = *bucket(remote, tid);
+	while (thread && thread->state->tid != tid)
+		thread = thread->next;
+	return thread;
+}
+
+struct om_remote_thread *om_remote_thread_waiting(struct om_remote *remote, uint64_t notification)
+{
+	for (uint32_t i = 0; i < remote->slots; i++) {
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		if (thread && thread->state->call.id == notification)
+			return thread;
+	}
+	return NULL;
+}
+
+static int make(struct om_remote *remote, uint32_t slot, struct om_remote_thread **result)
+{
+	struct om_remote_thread *thread = remote->threads[slot];
+	if (!thread) {
+		thread = calloc(1, sizeof(*thread));
+		if (!thread ||
+		    om_marshal_open(&thread->marshal, remote->pid, remote->area, OM_AREA_BYTES(remote->slots))) {
+			free(thread);
+			return -ENOMEM;
+		}
+		thread->remote = remote;
+		thread->slot = slot;
+		thread->state = om_state_of(remote->state, slot);
+		remote->threads[slot] = thread;
+	}
+	*result = thread;
+	return 0;
+}
+
+/* Its tid is in the state. */
+static void enlist(struct om_remote_thread *thread)
+{
+	struct om_remote_thread **at = bucket(thread->remote, thread->state->tid);
+	thread->marshal.pid = thread->state->tid;
+	thread->next = *at;
+	*at = thread;
+}
+
+static void strike(struct om_remote_thread *thread)
+{
+	struct om_remote_thread **at = bucket(thread->remote, thread->state->tid);
+	while (*at && *at != thread)
+		at = &(*at)->next;
+	if (*at)
+		*at = thread->next;
+}
+
+void om_remote_thread_free(struct om_remote_thread *thread)
+{
+	om_marshal_close(&thread->marshal);
+	free(thread);
+}
+
+int om_remote_threads_taken_over(struct om_remote *remote)
+{
+	for (uint32_t i = 0; i < remote->slots; i++) {
+		struct om_remote_thread_state *state = om_state_of(remote->state, i);
+		struct om_remote_thread *thread;
+		int error = state->tid ? make(remote, i, &thread) : 0;
+		if (error)
+			return error;
+		if (state->tid)
+			enlist(thread);
+	}
+	return 0;
+}
+
+int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t signals)
+{
+	if (slot >= remote->slots || tid <= 0)
+		return -EINVAL;
+	struct om_remote_thread *thread;
+	pthread_mutex_lock(&remote->lock);
+	int error = make(remote, slot, &thread);
+	if (!error && !thread->state->tid) {
+		*thread->state = (struct om_remote_thread_state){
+			.tid = tid, .signals_taken = signals, .signals_queued = signals, .rest_number = -1};
+		thread->active = OM_ACTIVE_NONE;
+		thread->quiesced = thread->owed = thread->begun = thread->finished = false;
+		thread->signals_mask = 0;
+		thread->before = thread->told = (struct om_used){0};
+		enlist(thread);
+		/* Home holds its signals until it hears of it. */
+		om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, slot, signals, NULL, 0);
+	}
+	pthread_mutex_unlock(&remote->lock);
+	return error;
+}
+
+void om_remote_thread_gone(om_remote *remote, uint32_t slot)
+{
+	pthread_mutex_lock(&remote->lock);
+	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
+	if (thread) {
+		strike(thread);
+		*thread->state = (struct om_remote_thread_state){0};
+	}
+	pthread_mutex_unlock(&remote->lock);
+}
+
+int om_remote_threads(om_remote *remote, uint32_t *slots, int32_t *tids, uint32_t capacity)
+{
+	uint32_t count = 0;
+	pthread_mutex_lock(&remote->lock);
+	for (uint32_t i = 0; i < remote->slots && count < capacity; i++) {
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		if (!thread)
+			continue;
+		slots[count] = i;
+		tids[count++] = thread->state->tid;
+	}
+	pthread_mutex_unlock(&remote->lock);
+	return (int)count;
+}
