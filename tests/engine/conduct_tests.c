@@ -77,7 +77,7 @@ static bool handed_out_is_taken_back(const char *dir)
 	struct world *w = with_first_call(dir, &first);
 	CHECK(first.number == SYS_rt_sigaction && first.args[0] == SIGUSR1);
 	CHECK(tracer_seize(w));
-	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 10000) == 1);
+	CHECK(tracer_quiesce(w, OM_QUIESCE_HERE, 10000) == 1);
 	CHECK(om_remote_conduct(w->remote, first.notification) == -ENOENT);
 	CHECK(om_remote_answer(w->remote, first.notification, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE) == -ENOENT);
 	CHECK(tracer_await(w));
@@ -97,7 +97,7 @@ static bool conducted_is_not_taken_back(const char *dir)
 	struct world *w = with_first_call(dir, &first);
 	CHECK(om_remote_conduct(w->remote, first.notification) == 0);
 	CHECK(tracer_seize(w));
-	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 10000) >= 0);
+	CHECK(tracer_quiesce(w, OM_QUIESCE_HERE, 10000) >= 0);
 	CHECK(let_run(w, &first));
 	CHECK(tracer_await(w));
 	tracer_let_go(w);

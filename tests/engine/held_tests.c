@@ -58,10 +58,10 @@ static void *run_own(void *argument)
 	uint64_t args[6] = {(uint64_t)own_fds[0], (uint64_t)&byte, 1};
 	int error;
 	if (own->of_home) {
-		args[1] = om_home_data_address(own->w->home);
-		error = om_home_call(own->w->home, SYS_read, args, &byte, 1, &result);
+		args[1] = om_home_data_address(own->w->home, 0);
+		error = om_home_call(own->w->home, 0, SYS_read, args, &byte, 1, &result);
 	} else {
-		error = om_remote_call(own->w->remote, SYS_read, args, true, &result);
+		error = om_remote_call(own->w->remote, 0, SYS_read, args, true, &result);
 	}
 	own->done = !error && result == 1 && byte == 'o';
 	return NULL;
@@ -127,11 +127,11 @@ static bool reserved_slot_gives_call_back(const char *dir)
 	struct world *w = open_with_pipes(dir, write_body);
 	wait_stage(w->shared, 3);
 	uint64_t before = executed(w);
-	om_home_reserve(w->home, true);
+	om_home_reserve(w->home, 0, true);
 	CHECK(taken_back_unexecuted(w));
-	CHECK(om_home_call(w->home, SYS_getpgrp, none, NULL, 0, &result) == 0 && result == w->deputy);
+	CHECK(om_home_call(w->home, 0, SYS_getpgrp, none, NULL, 0, &result) == 0 && result == w->deputy);
 	CHECK(executed(w) == before && is_empty(pipe_fds[0]));
-	om_home_reserve(w->home, false);
+	om_home_reserve(w->home, 0, false);
 	CHECK(executed_once(w, before));
 	return close_with_pipes(w) && good;
 }
@@ -164,13 +164,13 @@ static bool reservation_takes_read_back(const char *dir)
 	uint64_t none[6] = {0};
 	struct world *w = open_with_pipes(dir, read_body);
 	wait_blocked(w, SYS_read);
-	om_home_reserve(w->home, true);
+	om_home_reserve(w->home, 0, true);
 	for (int i = 0; i < 3; i++)
-		CHECK(om_home_call(w->home, SYS_getpgrp, none, NULL, 0, &result) == 0 && result == w->deputy);
+		CHECK(om_home_call(w->home, 0, SYS_getpgrp, none, NULL, 0, &result) == 0 && result == w->deputy);
 	CHECK(tracer_stop(w, OM_QUIESCE_HERE, 30000) == 1);
 	CHECK(write(pipe_fds[1], "x", 1) == 1);
 	CHECK(tracer_stop(w, OM_QUIESCE_MOVE, 30000) >= 0);
-	om_home_reserve(w->home, false);
+	om_home_reserve(w->home, 0, false);
 	return close_with_pipes(w) && good;
 }
 
@@ -201,16 +201,16 @@ static bool cut_behind(struct world *w, struct own_call *own, struct rest *befor
 {
 	bool good = true;
 	CHECK(tracer_seize(w));
-	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 30000) == 1);
+	CHECK(tracer_quiesce(w, OM_QUIESCE_HERE, 30000) == 1);
 	CHECK(tracer_await(w));
-	CHECK(om_remote_left(w->remote, &before->number, &before->left_ns, &before->done));
+	CHECK(om_remote_left(w->remote, 0, &before->number, &before->left_ns, &before->done));
 	CHECK(begin_own(own));
 	tracer_let_go(w);
 	for (int found = 0; good && !found;) { /* 0: it has not been issued again yet */
 		CHECK(tracer_seize(w));
-		found = om_remote_quiesce(w->remote, OM_QUIESCE_HERE, 30000);
+		found = tracer_quiesce(w, OM_QUIESCE_HERE, 30000);
 		CHECK(found >= 0 && tracer_await(w));
-		CHECK(om_remote_left(w->remote, &after->number, &after->left_ns, &after->done));
+		CHECK(om_remote_left(w->remote, 0, &after->number, &after->left_ns, &after->done));
 		CHECK(after->number == before->number);
 		tracer_let_go(w);
 	}

@@ -262,9 +262,9 @@ static bool return_first(struct world *w, unsigned int n)
 	uint64_t left_ns, done;
 	if (n > 1)
 		return true;
-	if (!tracer_seize(w) || om_remote_quiesce(w->remote, OM_QUIESCE_RETURN, 30000) != 1 || !tracer_await(w))
+	if (!tracer_seize(w) || tracer_quiesce(w, OM_QUIESCE_RETURN, 30000) != 1 || !tracer_await(w))
 		return false;
-	bool left = om_remote_left(w->remote, &number, &left_ns, &done);
+	bool left = om_remote_left(w->remote, 0, &number, &left_ns, &done);
 	tracer_let_go(w);
 	return !left;
 }
@@ -289,8 +289,8 @@ static void blocking_writes_body(struct shared *s)
 /* The first signal cuts the write, the second its rest, which waits for the tracer then. No event tells of either. */
 static void cancel_rest(struct world *w)
 {
-	const volatile struct om_remote_state *state =
-		mmap(NULL, OM_STATE_BYTES, PROT_READ, MAP_SHARED, w->remote_state, 0);
+	void *pages = mmap(NULL, OM_STATE_BYTES(SLOTS), PROT_READ, MAP_SHARED, w->remote_state, 0);
+	const volatile struct om_remote_thread_state *state = om_state_of(pages, 0);
 	w->holds_tracer = true;
 	wait_blocked(w, SYS_write);
 	queue(w->deputy, SIGUSR1, 0);
@@ -300,7 +300,7 @@ static void cancel_rest(struct world *w)
 	queue(w->deputy, SIGUSR1, 0);
 	while (state->phase != OM_PHASE_CANCELLED && !w->shared->failed)
 		sched_yield();
-	munmap((void *)(uintptr_t)state, OM_STATE_BYTES);
+	munmap(pages, OM_STATE_BYTES(SLOTS));
 }
 
 /* What is done of a call in pieces is all that the next warden knows of it: that is its result. */

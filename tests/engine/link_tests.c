@@ -21,6 +21,7 @@
 
 #include "certificates.h"
 #include "tests.h"
+#include "tracer.h"
 
 static char path[128];
 static int pipe_fds[2];
@@ -185,7 +186,7 @@ static bool body_let_go_is_noticed(const char *dir)
 	CHECK(om_home_expect(w->home, "pc2", 1, false, 0) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == 0);
 	uint32_t presented = om_home_presented(w->home);
-	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) == 0);
+	CHECK(tracer_quiesce(w, OM_QUIESCE_MOVE, 10000) == 0);
 	CHECK(om_remote_epoch(w->remote, 1) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == 0);
 	CHECK(om_home_expect(w->home, "elsewhere", 2, false, presented) == -EBUSY);
@@ -196,7 +197,7 @@ static bool body_let_go_is_noticed(const char *dir)
 	CHECK(om_home_expect(w->home, "pc2", 3, true, 0) == 0);
 	CHECK(om_remote_epoch(w->remote, 3) == 0);
 	CHECK(om_remote_start(w->remote, 10000) == 0);
-	CHECK(om_remote_resume(w->remote) == 0);
+	CHECK(om_remote_resume(w->remote, 0) == 0);
 	set_stage(w->shared, 2);
 	return world_close(w) && good;
 }
@@ -233,8 +234,8 @@ static bool deputy_death_is_told(const char *dir)
 		sched_yield();
 	int64_t result;
 	uint64_t none[6] = {0};
-	CHECK(om_home_call(w->home, SYS_getpgrp, none, NULL, 0, &result) == -ESRCH);
-	CHECK(om_remote_call(w->remote, SYS_getpgrp, none, false, &result) == -ESRCH);
+	CHECK(om_home_call(w->home, 0, SYS_getpgrp, none, NULL, 0, &result) == -ESRCH);
+	CHECK(om_remote_call(w->remote, 0, SYS_getpgrp, none, false, &result) == -ESRCH);
 	kill(w->body, SIGKILL);
 	return world_close(w) && good;
 }
@@ -329,7 +330,7 @@ static bool both_dial(const char *dir)
 	int64_t result;
 	uint64_t none[6] = {0};
 	for (int i = 0; i < 100; i++)
-		CHECK(om_remote_call(w->remote, SYS_getpgrp, none, false, &result) == 0 && result == w->deputy);
+		CHECK(om_remote_call(w->remote, 0, SYS_getpgrp, none, false, &result) == 0 && result == w->deputy);
 	om_remote_close(other);
 	return world_close(w) && good;
 }

@@ -283,7 +283,7 @@ static bool thaw_is_told_when(const char *dir)
 	wait_blocked(w, SYS_read);
 	w->holds_tracer = true;
 	CHECK(tracer_seize(w));
-	CHECK(om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) == 1);
+	CHECK(tracer_quiesce(w, OM_QUIESCE_MOVE, 10000) == 1);
 	CHECK(tracer_await(w));
 	hold_link(w);
 	CHECK(om_remote_epoch(w->remote, 1) == 0);

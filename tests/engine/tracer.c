@@ -122,7 +122,7 @@ static int end_masked_wait(struct world *w)
 	const uint64_t at = AREA + OM_AREA_BLOCK_OFFSET + OM_BLOCK_DATA_OFFSET;
 	struct user_regs_struct saved, regs;
 	uint64_t mask;
-	if (!om_remote_mask(w->remote, &mask) || !(pending(w) & ~mask))
+	if (!om_remote_mask(w->remote, 0, &mask) || !(pending(w) & ~mask))
 		return 0;
 	struct iovec local = {&mask, sizeof(mask)}, there = {(void *)at, sizeof(mask)};
 	if (process_vm_writev(w->body, &local, 1, &there, 1, 0) < 0 || ptrace(PTRACE_GETREGS, w->body, 0, &saved))
@@ -156,16 +156,22 @@ bool tracer_seize(struct world *w)
 
 void tracer_let_go(struct world *w)
 {
-	om_remote_resume(w->remote);
+	om_remote_resume(w->remote, 0);
 	ptrace(PTRACE_DETACH, w->body, 0, 0);
+}
+
+int tracer_quiesce(struct world *w, enum om_quiesce why, uint32_t timeout_ms)
+{
+	int result = om_remote_quiesce(w->remote, 0, why, timeout_ms);
+	return result ? result : om_remote_ended(w->remote, 0);
 }
 
 bool tracer_freeze(struct world *w, int32_t *number, uint64_t *left_ns)
 {
-	if (!tracer_seize(w) || om_remote_quiesce(w->remote, OM_QUIESCE_MOVE, 10000) < 0 || !tracer_await(w))
+	if (!tracer_seize(w) || tracer_quiesce(w, OM_QUIESCE_MOVE, 10000) < 0 || !tracer_await(w))
 		fail("freeze");
 	uint64_t done;
-	bool left = om_remote_left(w->remote, number, left_ns, &done) == 1;
+	bool left = om_remote_left(w->remote, 0, number, left_ns, &done) == 1;
 	tracer_let_go(w);
 	return left;
 }
@@ -182,7 +188,7 @@ static void *stop(void *argument)
 	struct stop *s = argument;
 	if (!tracer_seize(s->w))
 		fail("the body has ended");
-	s->result = om_remote_quiesce(s->w->remote, s->why, s->timeout_ms);
+	s->result = tracer_quiesce(s->w, s->why, s->timeout_ms);
 	if (s->result >= 0 && tracer_await(s->w))
 		tracer_let_go(s->w);
 	return NULL;
@@ -240,7 +246,7 @@ static void interrupt_rest(struct world *w)
 	struct user_regs_struct regs;
 	int32_t number;
 	uint64_t left_ns, done;
-	if (!om_remote_left(w->remote, &number, &left_ns, &done))
+	if (!om_remote_left(w->remote, 0, &number, &left_ns, &done))
 		return;
 	if (ptrace(PTRACE_GETREGS, w->body, 0, &regs))
 		fail("registers");
@@ -260,7 +266,7 @@ static void *deliver(void *argument)
 	struct om_signal signal;
 	if (!tracer_seize(w))
 		return NULL;
-	if (om_remote_quiesce(w->remote, OM_QUIESCE_HERE, w->patience_ms) < 0) {
+	if (tracer_quiesce(w, OM_QUIESCE_HERE, w->patience_ms) < 0) {
 		world_add(w, &w->unstoppable);
 		return NULL;
 	}
@@ -272,11 +278,11 @@ static void *deliver(void *argument)
 	}
 	while (alive && next_signal(w, &signal)) {
 		alive = queue_in_body(w, &signal);
-		om_remote_queued(w->remote, 1);
+		om_remote_queued(w->remote, 0, 1);
 		world_add(w, &w->delivered);
 	}
 	int with = alive ? end_masked_wait(w) : 0;
-	om_remote_resume(w->remote);
+	om_remote_resume(w->remote, 0);
 	if (alive)
 		ptrace(PTRACE_DETACH, w->body, 0, with);
 	return NULL;

@@ -93,7 +93,7 @@ void wait_cancelled(struct world *w)
 	for (bool there = false; !there && !w->shared->failed; sched_yield()) {
 		FILE *f = fopen(path, "re");
 		while (f && fgets(line, sizeof(line), f))
-			there |= !strncmp(line, "ShdPnd:", 7) &&
+			there |= !strncmp(line, "SigPnd:", 7) &&
 				 strtoull(line + 7, NULL, 16) & 1ull << (OM_CANCEL_SIGNAL - 1);
 		if (f)
 			fclose(f);

@@ -63,7 +63,7 @@ bool world_find_agent(void)
 
 static void map_agent(void)
 {
-	void *code = mmap((void *)AREA, OM_AREA_ARENA_OFFSET, PROT_READ | PROT_WRITE | PROT_EXEC,
+	void *code = mmap((void *)AREA, OM_AREA_ARENA_OFFSET(SLOTS), PROT_READ | PROT_WRITE | PROT_EXEC,
 			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
 	if (code != (void *)AREA ||
 	    pread(agent_fd, code, OM_AREA_CODE_BYTES, 0) < (ssize_t)sizeof(struct om_agent_header))
@@ -82,8 +82,8 @@ static void run_deputy(struct world *w)
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setpgid(0, 0); /* by which it is told from the body */
 	map_agent();
-	if (mmap((void *)(AREA + OM_AREA_ARENA_OFFSET), OM_ARENA_BYTES, PROT_READ | PROT_WRITE,
-		 MAP_SHARED | MAP_FIXED_NOREPLACE, w->arena_fd, 0) == MAP_FAILED)
+	if (mmap((void *)ARENA, OM_ARENA_BYTES(SLOTS), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_FIXED_NOREPLACE,
+		 w->arena_fd, 0) == MAP_FAILED)
 		die("arena");
 	syscall(SYS_rt_sigprocmask, SIG_SETMASK, &all, NULL, 8);
 	struct kernel_action action = {
@@ -96,13 +96,16 @@ static void run_deputy(struct world *w)
 		if (signo != SIGKILL && signo != SIGSTOP && signo != SIGTSTP && signo != SIGTTIN && signo != SIGTTOU &&
 		    signo != SIGCONT)
 			syscall(SYS_rt_sigaction, signo, &action, NULL, 8);
-	struct om_slot *slot = (void *)(AREA + OM_AREA_ARENA_OFFSET);
-	slot->data = AREA + OM_AREA_ARENA_OFFSET + OM_SLOT_HEADER_BYTES;
-	__asm__ volatile("mov %0, %%rdi\n mov %1, %%rsp\n jmp *%2"
+	struct om_arena *arena = (void *)ARENA;
+	struct om_slot *slot = (void *)(ARENA + OM_ARENA_SLOT_OFFSET(0));
+	arena->slots = SLOTS;
+	slot->arena = ARENA;
+	slot->data = ARENA + OM_ARENA_SLOT_OFFSET(0) + OM_SLOT_HEADER_BYTES;
+	__asm__ volatile("mov %0, %%rdi\n mov %1, %%rsi\n mov %1, %%rsp\n jmp *%2"
 			 :
-			 : "r"(slot), "r"(AREA + OM_AREA_BLOCK_OFFSET + OM_BLOCK_DEPUTY_STACK),
+			 : "r"(slot), "r"(AREA + OM_AREA_THREADS_OFFSET + OM_THREAD_TLS),
 			   "r"(AREA + header->deputy_entry)
-			 : "rdi", "memory");
+			 : "rdi", "rsi", "memory");
 	__builtin_unreachable();
 }
 
@@ -166,7 +169,7 @@ static void on_structural(void *context, uint64_t key, const struct om_structura
 	om_remote_answer(w->remote, call->notification, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
-static void on_signal(void *context, uint64_t key, uint32_t tid, const struct om_signal *signal, uint64_t notification)
+static void on_signal(void *context, uint64_t key, uint32_t slot, const struct om_signal *signal, uint64_t notification)
 {
 	struct world *w = context;
 	pthread_mutex_lock(&w->lock);
@@ -177,7 +180,7 @@ static void on_signal(void *context, uint64_t key, uint32_t tid, const struct om
 		world_wake_tracer(w);
 }
 
-static void on_due(void *context, uint64_t key)
+static void on_due(void *context, uint64_t key, uint32_t slot)
 {
 	struct world *w = context;
 	world_add(w, &w->due);
@@ -256,10 +259,14 @@ void world_home(struct world *w)
 		.pid = w->deputy,
 		.pidfd = w->deputy_pidfd,
 		.arena_fd = w->arena_fd,
-		.arena_address = AREA + OM_AREA_ARENA_OFFSET,
+		.slots = SLOTS,
+		.arena_address = ARENA,
+		.threads_address = AREA + OM_AREA_THREADS_OFFSET,
 		.state_fd = w->home_state,
 	};
 	int result = om_home_open(w->pc1, &options, &w->home);
+	if (!result)
+		result = om_home_thread(w->home, 0, w->deputy);
 	errno = -result;
 	if (result)
 		die("home");
@@ -275,9 +282,12 @@ void world_remote(struct world *w)
 		.listener = w->listener,
 		.home = "pc1",
 		.area = AREA,
+		.slots = SLOTS,
 		.state_fd = w->remote_state,
 	};
 	int result = om_remote_open(w->pc2, &options, &w->remote);
+	if (!result)
+		result = om_remote_thread(w->remote, 0, w->body, 0);
 	errno = -result;
 	if (result)
 		die("remote");
@@ -305,9 +315,9 @@ struct world *world_prepare(const char *dir, void (*function)(struct shared *))
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->changed, NULL);
 	make_cluster(dir, "cluster", nodes);
-	w->arena_fd = make_memfd("arena", OM_ARENA_BYTES);
-	w->home_state = make_memfd("home", OM_STATE_BYTES);
-	w->remote_state = make_memfd("remote", OM_STATE_BYTES);
+	w->arena_fd = make_memfd("arena", OM_ARENA_BYTES(SLOTS));
+	w->home_state = make_memfd("home", OM_STATE_BYTES(SLOTS));
+	w->remote_state = make_memfd("remote", OM_STATE_BYTES(SLOTS));
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	w->deputy = fork();
 	if (!w->deputy)

@@ -19,6 +19,9 @@
 #define AREA 0x7e9000000000ull /* where sanitizers leave room */
 #define KEY  0x1122334455667788ull
 
+#define SLOTS 64u
+#define ARENA (AREA + OM_AREA_ARENA_OFFSET(SLOTS))
+
 /* What the body and the test share. The body must not use home's stdio: it says what is wrong here. */
 struct shared {
 	atomic_int stage; /* the body waits and tells with futexes on it */
