@@ -193,7 +193,7 @@ static bool nonsense_from_the_bodys_node(const char *dir)
 		member_open(&m, w, "pc2");
 		CHECK(member_send(&m, frame_of(OM_FRAME_HELLO, KEY, 1, 0, 0), NULL, 0));
 		CHECK(member_receive(&m, reply, sizeof(reply)) == OM_FRAME_WELCOME);
-		memcpy(&seq, reply, sizeof(seq));
+		memcpy(&seq, reply + offsetof(struct om_welcome_thread, last_seq), sizeof(seq));
 		for (int i = 0; i < 60; i++) {
 			size_t bytes = some_request(request, sizeof(request));
 			if (!member_send(&m, frame_of(OM_FRAME_CALL, KEY, 1, ++seq, (uint32_t)bytes), request, bytes) ||

@@ -320,6 +320,7 @@ static bool both_dial(const char *dir)
 					    .listener = w->listener,
 					    .home = "pc2",
 					    .area = AREA,
+					    .slots = SLOTS,
 					    .state_fd = -1};
 	om_remote *other;
 	CHECK(om_remote_open(w->pc1, &options, &other) == 0);

@@ -256,10 +256,11 @@ int om_home_frame(struct om_peer *peer, struct om_connection *c, const struct om
 	pthread_mutex_lock(&home->lock);
 	if (home->closed) /* since we looked; it has no connection any more, and its epoch may well be in force */
 		result = 0;
-	else if (home->connection != c->id || home->peer != peer || home->state->epoch != frame->epoch)
-		send_fenced(peer, c->id, frame->key, frame->epoch);
-	else
+	else if (home->connection == c->id && home->peer == peer && home->state->epoch == frame->epoch)
 		result = take_bound(home, frame, payload);
+	else if (frame->kind !=
+		 OM_FRAME_SIGNAL_TAKEN) /* which may cross an expect that is taken back, and runs nothing */
+		send_fenced(peer, c->id, frame->key, frame->epoch);
 	const char *complaint = home->complained ? NULL : home->complaint;
 	if (complaint)
 		home->complained = true;
