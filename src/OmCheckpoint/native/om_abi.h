@@ -128,7 +128,7 @@ _Static_assert(sizeof(struct om_arena) <= OM_ARENA_HEADER_BYTES, "om_arena fits 
 
 struct om_signal {
 	int32_t signo;
-	int32_t reserved;
+	int32_t directed;  /* written by home's warden: 1: at the thread that has the slot; 0: at the process */
 	uint8_t info[128]; /* siginfo_t as the kernel gave it */
 };
 _Static_assert(sizeof(struct om_signal) == 136, "om_signal");

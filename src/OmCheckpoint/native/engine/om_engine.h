@@ -217,6 +217,8 @@ int om_remote_resume(om_remote *remote, uint32_t slot);
  * made to execute rt_sigsuspend(mask) in the place of the call; at the signal-delivery-stop its registers are put back
  * with rax = -EINTR, orig_rax = -1, and it is detached with that signal. (tests/engine/tracer.c does it.) */
 int om_remote_mask(om_remote *remote, uint32_t slot, uint64_t *mask);
+/* Likewise of a call that waits now, whether quiesced or not. */
+int om_remote_waits_under(om_remote *remote, uint32_t slot, uint64_t *mask);
 /* While quiesced: the call that had begun, was cut short and will be issued again: its number, what is left of its
  * timeout (UINT64_MAX: it has none) and how many bytes of it are done. 0: there is none, 1: there is. Said to the
  * engine where the body goes on (om_remote_rest) before om_remote_start. */

@@ -128,6 +128,8 @@ int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64
 /* The slot is ours for one call of our own, when this returns 0; until om_home_give_slot. */
 int om_home_take_slot(struct om_home_thread *thread);
 void om_home_give_slot(struct om_home_thread *thread);
+/* Whether a signal that this thread of the deputy took was meant for it, and not for the process. */
+bool om_home_is_directed(const struct om_home_thread *thread, const struct om_signal *signal);
 /* The body has what came before `next`. false: that cannot be, and nothing has changed. */
 bool om_home_signals_queued(struct om_home_thread *thread, uint32_t next);
 void om_home_drop_held(struct om_home_thread *thread); /* a call that waits for the slot is wanted back */

@@ -24,6 +24,7 @@ static void send_signals(struct om_home_thread *thread)
 	head = state->signal_tail + min_u32(head - state->signal_tail, OM_SIGNAL_RING);
 	while (home->connection && !state->quiet && (int32_t)(head - thread->signal_sent) > 0) {
 		struct om_signal copy = thread->slot->signals[thread->signal_sent % OM_SIGNAL_RING];
+		copy.directed = om_home_is_directed(thread, &copy);
 		if (om_home_send(home, OM_FRAME_SIGNAL, thread->index, thread->signal_sent, &copy, sizeof(copy)))
 			return;
 		thread->signal_sent++;
@@ -385,8 +386,10 @@ int om_home_take_signals(om_home *home, uint32_t slot, uint32_t queued, struct o
 		om_home_signals_queued(thread, queued);
 		uint32_t head = __atomic_load_n(&thread->slot->signal_head, __ATOMIC_ACQUIRE);
 		count = min_u32(min_u32(head - state->signal_tail, OM_SIGNAL_RING), capacity);
-		for (uint32_t i = 0; i < count; i++)
+		for (uint32_t i = 0; i < count; i++) {
 			signals[i] = thread->slot->signals[state->signal_tail++ % OM_SIGNAL_RING];
+			signals[i].directed = om_home_is_directed(thread, &signals[i]);
+		}
 		if ((int32_t)(thread->signal_sent - state->signal_tail) < 0)
 			thread->signal_sent = state->signal_tail;
 		__atomic_store_n(&thread->slot->signal_tail, state->signal_tail, __ATOMIC_RELEASE);

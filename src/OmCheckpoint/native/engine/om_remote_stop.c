@@ -137,6 +137,16 @@ int om_remote_mask(om_remote *remote, uint32_t slot, uint64_t *mask)
 	return there;
 }
 
+int om_remote_waits_under(om_remote *remote, uint32_t slot, uint64_t *mask)
+{
+	struct om_remote_thread *thread = lock_thread(remote, slot);
+	bool there = thread && thread->state->phase >= OM_PHASE_QUEUED && thread->marshal.has_mask;
+	if (there)
+		*mask = thread->marshal.mask;
+	pthread_mutex_unlock(&remote->lock);
+	return there;
+}
+
 int om_remote_left(om_remote *remote, uint32_t slot, int32_t *number, uint64_t *left_ns, uint64_t *done)
 {
 	struct om_remote_thread *thread = lock_thread(remote, slot);
