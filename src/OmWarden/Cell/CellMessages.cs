@@ -9,12 +9,14 @@ internal enum CellOperation : uint
     Start = 1,
     Spawn = 2,
     End = 3,
+    NextTid = 4,
     Unshared = 16,
     Ready = 17,
     Born = 18,
     Spawned = 19,
     Exited = 20,
     Failed = 21,
+    Next = 22,
 }
 
 internal readonly record struct CellReport(CellOperation Operation, int Pid, int Status, int Error, string Where)
@@ -47,10 +49,14 @@ internal static class CellMessages
         return message;
     }
 
-    internal static byte[] Spawn(int pid)
+    internal static byte[] Spawn(int pid) => About(CellOperation.Spawn, pid);
+
+    internal static byte[] NextTid(int tid) => About(CellOperation.NextTid, tid);
+
+    private static byte[] About(CellOperation operation, int pid)
     {
         byte[] message = new byte[8];
-        BinaryPrimitives.WriteUInt32LittleEndian(message, (uint)CellOperation.Spawn);
+        BinaryPrimitives.WriteUInt32LittleEndian(message, (uint)operation);
         BinaryPrimitives.WriteInt32LittleEndian(message.AsSpan(4), pid);
         return message;
     }

@@ -1,6 +1,7 @@
 // One cell: omcell's init, its control socket and its cgroup. Create() runs on the caller's thread and either returns a cell with a
 // blank child, or has undone everything. End() ends all that is inside and returns when nothing of it exists; a tracer of
 // a process inside must have let go before (a traced zombie keeps its pid namespace alive).
+using System.Collections.Concurrent;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Interop;
@@ -15,6 +16,7 @@ internal sealed class CellProcess
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
 
     private readonly Cgroup cgroup;
+    private readonly BlockingCollection<CellReport> answers = [];
 
     private CellProcess(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, int bodyPid, SafeFileHandle bodyPidfd, Cgroup cgroup,
         CellClock clock)
@@ -89,7 +91,7 @@ internal sealed class CellProcess
         string cgroupName, CgroupTree tree, CellClock clock) =>
         new(control, initPidfd, initPid, bodyPid, bodyPidfd, Cgroup.Adopt(tree, cgroupName), clock);
 
-    /// <summary>Blocks until a process inside has ended; null when the cell itself has.</summary>
+    /// <summary>Blocks until a process inside has ended; null when the cell itself has. Meanwhile passes on what the cell answers.</summary>
     internal CellReport? NextExit()
     {
         Span<byte> message = stackalloc byte[CellReport.Bytes];
@@ -98,8 +100,21 @@ internal sealed class CellProcess
             CellReport report = CellReport.Read(message);
             if (report.Operation == CellOperation.Exited)
                 return report;
+            if (report.Operation == CellOperation.Next)
+                answers.Add(report);
         }
+        answers.CompleteAdding();
         return null;
+    }
+
+    /// <summary>The next process or thread that is made inside gets this id. NextExit has to be waited in. One caller at a time.</summary>
+    internal void NextTid(int tid)
+    {
+        Send(Control, CellMessages.NextTid(tid));
+        if (!answers.TryTake(out CellReport report, Timeout.Infinite))
+            throw new CellException("the cell has ended", 0);
+        if (report.Error != 0 || report.Pid != tid)
+            throw new CellException(report.Where.Length > 0 ? report.Where : "the next id", report.Error);
     }
 
     /// <summary>Ends everything inside. False when the cgroup could not be removed (it is swept at the next start).</summary>

@@ -14,7 +14,7 @@ namespace OpenMosix.Warden.Control;
 
 internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents
 {
-    private const uint AbiVersion = 1;
+    private const uint AbiVersion = 2;
     private static readonly TimeSpan TurnWithin = TimeSpan.FromSeconds(1);
 
     private readonly ConcurrentDictionary<ulong, Held.HeldProcess> held = new();
@@ -55,14 +55,14 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     public void Structural(ulong key, StructuralCall call) => On<GuestProcess>(key, process => process.Conduct(call));
 
-    public void Signalled(ulong key, int tid, byte[] siginfo)
+    public void Signalled(ulong key, ArrivedSignal signal)
     {
         if (held.GetValueOrDefault(key) is GuestProcess process)
-            process.Signals.Enqueue(siginfo);
+            process.Signals.Enqueue(signal);
         On<GuestProcess>(key, guest => guest.DeliverSignals());
     }
 
-    public void Due(ulong key) => On<GuestProcess>(key, guest => guest.Due());
+    public void Due(ulong key, uint slot) => On<GuestProcess>(key, guest => guest.Due(slot));
 
     public void Controlled(ulong key, uint what) => On<GuestProcess>(key, process => process.Controlled(what));
 

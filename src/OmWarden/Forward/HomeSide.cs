@@ -1,5 +1,6 @@
 // Home's end of one process that is away: deputy and arena, in the engine. Any thread; Dispose waits for the engine's threads.
 using System.Runtime.InteropServices;
+using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Forward;
@@ -11,7 +12,7 @@ internal sealed unsafe class HomeSide : IDisposable
 
     private HomeSide(nint handle) => this.handle = handle;
 
-    internal static HomeSide? Open(LinkEngine engine, ulong key, int pid, SafeHandle pidfd, SafeHandle arena, ulong arenaAddress, SafeHandle? state,
+    internal static HomeSide? Open(LinkEngine engine, ulong key, int pid, SafeHandle pidfd, SafeHandle arena, AgentArea area, SafeHandle? state,
         out int errno)
     {
         var options = new OmEngine.om_home_options
@@ -20,7 +21,9 @@ internal sealed unsafe class HomeSide : IDisposable
             pid = pid,
             pidfd = (int)pidfd.DangerousGetHandle(),
             arena_fd = (int)arena.DangerousGetHandle(),
-            arena_address = arenaAddress,
+            slots = area.Slots,
+            arena_address = area.Arena.Value,
+            threads_address = area.Threads.Value,
             state_fd = state is null ? -1 : (int)state.DangerousGetHandle(),
         };
         nint handle;
@@ -44,8 +47,26 @@ internal sealed unsafe class HomeSide : IDisposable
         }
     }
 
-    /// <summary>Executes a call in the deputy. Returns what the kernel said there; -ESRCH when the deputy is gone.</summary>
-    internal long Call(long number, ReadOnlySpan<ulong> args, Span<byte> data = default)
+    /// <summary>A thread of the deputy waits on this slot. 0 or -errno.</summary>
+    internal int Thread(uint slot, int tid) => OmEngine.om_home_thread(handle, slot, tid);
+
+    /// <summary>The thread of `by` makes another one. 0 or -errno.</summary>
+    internal int Clone(uint by, ulong flags, out uint slot, out int tid)
+    {
+        uint madeSlot = 0;
+        int madeTid = 0;
+        int result = OmEngine.om_home_clone(handle, by, flags, &madeSlot, &madeTid);
+        (slot, tid) = (madeSlot, madeTid);
+        return result;
+    }
+
+    /// <summary>A thread ends. 0 or -errno.</summary>
+    internal int Exit(uint slot, int status) => OmEngine.om_home_exit(handle, slot, status);
+
+    internal List<(uint Slot, int Tid)> Threads() => SlotList.Read((slots, tids, capacity) => OmEngine.om_home_threads(handle, slots, tids, capacity));
+
+    /// <summary>Executes a call in a thread of the deputy. Returns what the kernel said there; -ESRCH when the deputy is gone.</summary>
+    internal long Call(uint slot, long number, ReadOnlySpan<ulong> args, Span<byte> data = default)
     {
         ulong* six = stackalloc ulong[6];
         new Span<ulong>(six, 6).Clear();
@@ -53,16 +74,16 @@ internal sealed unsafe class HomeSide : IDisposable
         long result;
         fixed (byte* bytes = data)
         {
-            int error = OmEngine.om_home_call(handle, number, six, bytes, (uint)data.Length, &result);
+            int error = OmEngine.om_home_call(handle, slot, number, six, bytes, (uint)data.Length, &result);
             return error < 0 ? error : result;
         }
     }
 
-    /// <summary>The body's calls wait until all of ours are made.</summary>
-    internal void Reserve(bool reserved) => OmEngine.om_home_reserve(handle, reserved);
+    /// <summary>The calls of the body's thread wait until all of ours are made.</summary>
+    internal void Reserve(uint slot, bool reserved) => OmEngine.om_home_reserve(handle, slot, reserved);
 
     /// <summary>Where Call's data lies in the deputy.</summary>
-    internal ulong DataAddress => OmEngine.om_home_data_address(handle);
+    internal ulong DataAddress(uint slot) => OmEngine.om_home_data_address(handle, slot);
 
     internal void Reply(ulong call, ReadOnlySpan<byte> reply)
     {
@@ -74,15 +95,16 @@ internal sealed unsafe class HomeSide : IDisposable
 
     internal int Control(uint what) => OmEngine.om_home_control(handle, what);
 
-    /// <param name="queued">So many of all that came to the deputy the body has (ProcessImage.signals_taken); the rest is the result.</param>
-    internal List<byte[]> TakeSignals(uint queued)
+    /// <param name="slot">Whose ring.</param>
+    /// <param name="queued">So many of all that came to this slot the body has (ThreadImage.signals_taken); the rest is the result.</param>
+    internal List<ArrivedSignal> TakeSignals(uint slot, uint queued)
     {
         const int most = 64;
         var signals = stackalloc OmEngine.om_signal[most];
-        int count = OmEngine.om_home_take_signals(handle, queued, signals, most);
-        var taken = new List<byte[]>();
+        int count = OmEngine.om_home_take_signals(handle, slot, queued, signals, most);
+        var taken = new List<ArrivedSignal>();
         for (int i = 0; i < count; i++)
-            taken.Add(new Span<byte>(signals[i].info, 128).ToArray());
+            taken.Add(ArrivedSignal.From(slot, &signals[i]));
         return taken;
     }
 

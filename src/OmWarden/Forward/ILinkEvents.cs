@@ -8,9 +8,9 @@ internal interface ILinkEvents
     /// <summary>Answers within; the result is the reply.</summary>
     byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request);
     void Structural(ulong key, StructuralCall call);
-    void Signalled(ulong key, int tid, byte[] siginfo);
-    /// <summary>A call waits under a mask that lets a pending signal through, or home is heard again that was silent when it was needed.</summary>
-    void Due(ulong key);
+    void Signalled(ulong key, ArrivedSignal signal);
+    /// <summary>Of a thread: a call waits under a mask that lets a pending signal through, or home is heard again that was silent when it was needed.</summary>
+    void Due(ulong key, uint slot);
     void Controlled(ulong key, uint what);
     void LinkChanged(string node, bool up, string why);
 }

@@ -99,11 +99,11 @@ internal sealed unsafe class LinkEngine : IDisposable
         To(context).Events.Structural(key, StructuralCall.From(call));
 
     [UnmanagedCallersOnly]
-    private static void OnRemoteSignal(nint context, ulong key, uint tid, OmEngine.om_signal* signal, ulong notification) =>
-        To(context).Events.Signalled(key, (int)tid, new Span<byte>(signal->info, 128).ToArray());
+    private static void OnRemoteSignal(nint context, ulong key, uint slot, OmEngine.om_signal* signal, ulong notification) =>
+        To(context).Events.Signalled(key, ArrivedSignal.From(slot, signal));
 
     [UnmanagedCallersOnly]
-    private static void OnRemoteDue(nint context, ulong key) => To(context).Events.Due(key);
+    private static void OnRemoteDue(nint context, ulong key, uint slot) => To(context).Events.Due(key, slot);
 
     [UnmanagedCallersOnly]
     private static void OnRemoteControl(nint context, ulong key, uint what) => To(context).Events.Controlled(key, what);

@@ -1,5 +1,6 @@
 // The hosting end of one process: its seccomp listener, in the engine. Any thread; Dispose waits for the engine's threads.
 using System.Runtime.InteropServices;
+using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Interop;
 
@@ -22,8 +23,8 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     private RemoteSide(nint handle) => this.handle = handle;
 
-    internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, SafeHandle pidfd, SafeHandle listener, string home, ulong area,
-        uint signals, SafeHandle? state, out int errno)
+    internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, SafeHandle pidfd, SafeHandle listener, string home, AgentArea area,
+        SafeHandle? state, out int errno)
     {
         nint homeText = Marshal.StringToCoTaskMemUTF8(home);
         try
@@ -36,8 +37,8 @@ internal sealed unsafe class RemoteSide : IDisposable
                 pidfd = (int)pidfd.DangerousGetHandle(),
                 listener = (int)listener.DangerousGetHandle(),
                 home = (byte*)homeText,
-                area = area,
-                signals = signals,
+                area = area.Base.Value,
+                slots = area.Slots,
                 state_fd = state is null ? -1 : (int)state.DangerousGetHandle(),
             };
             nint handle;
@@ -55,36 +56,62 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     internal int Start(TimeSpan timeout) => OmEngine.om_remote_start(handle, (uint)timeout.TotalMilliseconds);
 
-    /// <summary>1: a call in progress was ended; 0: there was none; -errno: nothing has changed.</summary>
-    internal int Quiesce(Quiesce why, TimeSpan within) => OmEngine.om_remote_quiesce(handle, (int)why, (uint)within.TotalMilliseconds);
+    /// <summary>A thread of the body has this slot; tid in our pid namespace. 0 or -errno.</summary>
+    internal int Thread(uint slot, int tid, uint signals) => OmEngine.om_remote_thread(handle, slot, tid, signals);
 
-    /// <summary>While quiesced: so many more of the signals handed out are queued in the body.</summary>
-    internal void Queued(int signals) => OmEngine.om_remote_queued(handle, (uint)signals);
+    internal void ThreadGone(uint slot) => OmEngine.om_remote_thread_gone(handle, slot);
 
-    /// <summary>How many have been queued in the body since it left home.</summary>
-    internal uint Signals() => OmEngine.om_remote_signals(handle);
+    internal List<(uint Slot, int Tid)> Threads() => SlotList.Read((slots, tids, capacity) => OmEngine.om_remote_threads(handle, slots, tids, capacity));
 
-    internal int Resume() => OmEngine.om_remote_resume(handle);
+    /// <summary>Of one thread, or OmEngine.EveryThread. 0; -errno: nothing has changed.</summary>
+    internal int Quiesce(uint slot, Quiesce why, TimeSpan within) => OmEngine.om_remote_quiesce(handle, slot, (int)why, (uint)within.TotalMilliseconds);
+
+    /// <summary>While quiesced: a call of this thread was in progress and has been ended.</summary>
+    internal bool CallEnded(uint slot) => OmEngine.om_remote_ended(handle, slot);
+
+    /// <summary>While quiesced: so many more of the signals that were handed out for this slot are queued in the body.</summary>
+    internal void Queued(uint slot, int signals) => OmEngine.om_remote_queued(handle, slot, (uint)signals);
+
+    /// <summary>How many that came to this slot have been queued in the body since it left home.</summary>
+    internal uint Signals(uint slot) => OmEngine.om_remote_signals(handle, slot);
+
+    internal int Resume(uint slot) => OmEngine.om_remote_resume(handle, slot);
 
     /// <summary>While quiesced: the epoch that the next Start presents.</summary>
     internal int Present(uint epoch) => OmEngine.om_remote_epoch(handle, epoch);
 
     /// <summary>While quiesced: the mask under which a call waits that was cut short.</summary>
-    internal ulong? Mask()
+    internal ulong? Mask(uint slot)
     {
         ulong mask;
-        return OmEngine.om_remote_mask(handle, &mask) == 1 ? mask : null;
+        return OmEngine.om_remote_mask(handle, slot, &mask) == 1 ? mask : null;
+    }
+
+    /// <summary>The mask under which a call waits now, if it has one of its own.</summary>
+    internal ulong? WaitsUnder(uint slot)
+    {
+        ulong mask;
+        return OmEngine.om_remote_waits_under(handle, slot, &mask) == 1 ? mask : null;
     }
 
     /// <summary>While quiesced: what is left of a call that was cut short. LeftNs is ulong.MaxValue where there is no timeout.</summary>
-    internal (int Number, ulong LeftNs, ulong Done)? Left()
+    internal (int Number, ulong LeftNs, ulong Done)? Left(uint slot)
     {
         int number;
         ulong left, done;
-        return OmEngine.om_remote_left(handle, &number, &left, &done) == 1 ? (number, left, done) : null;
+        return OmEngine.om_remote_left(handle, slot, &number, &left, &done) == 1 ? (number, left, done) : null;
     }
 
-    internal void Rest(int number, ulong leftNs, ulong done) => OmEngine.om_remote_rest(handle, number, leftNs, done);
+    internal void Rest(uint slot, int number, ulong leftNs, ulong done) => OmEngine.om_remote_rest(handle, slot, number, leftNs, done);
+
+    internal (ulong UserNs, ulong SystemNs) ThreadUsage(uint slot)
+    {
+        ulong user, system;
+        _ = OmEngine.om_remote_thread_usage(handle, slot, &user, &system);
+        return (user, system);
+    }
+
+    internal void ThreadUsedBefore(uint slot, ulong userNs, ulong systemNs) => OmEngine.om_remote_thread_usage_before(handle, slot, userNs, systemNs);
 
     internal RemoteUsage? Usage()
     {
@@ -125,30 +152,30 @@ internal sealed unsafe class RemoteSide : IDisposable
     /// <summary>It waits until the body is stopped, and is then issued again.</summary>
     internal void Postpone(ulong notification) => OmEngine.om_remote_postpone(handle, notification);
 
-    /// <summary>A call in the deputy with buffers of the body.</summary>
-    internal long Call(int number, ReadOnlySpan<ulong> args) => Call(number, args, local: false);
+    /// <summary>A call in a thread of the deputy with buffers of the body.</summary>
+    internal long Call(uint slot, int number, ReadOnlySpan<ulong> args) => Call(slot, number, args, local: false);
 
     /// <summary>A call in the deputy whose buffer argument is ours: buffer's address is put at args[bufferArgument].</summary>
-    internal long CallWith(int number, ReadOnlySpan<ulong> args, int bufferArgument, Span<byte> buffer)
+    internal long CallWith(uint slot, int number, ReadOnlySpan<ulong> args, int bufferArgument, Span<byte> buffer)
     {
         Span<ulong> six = stackalloc ulong[6];
         args.CopyTo(six);
         fixed (byte* bytes = buffer)
         {
             six[bufferArgument] = (ulong)bytes;
-            return Call(number, six, local: true);
+            return Call(slot, number, six, local: true);
         }
     }
 
     /// <summary>Likewise, with a second one that is only read.</summary>
-    internal long CallWith(int number, ReadOnlySpan<ulong> args, int inputArgument, ReadOnlySpan<byte> input, int bufferArgument, Span<byte> buffer)
+    internal long CallWith(uint slot, int number, ReadOnlySpan<ulong> args, int inputArgument, ReadOnlySpan<byte> input, int bufferArgument, Span<byte> buffer)
     {
         Span<ulong> six = stackalloc ulong[6];
         args.CopyTo(six);
         fixed (byte* bytes = input)
         {
             six[inputArgument] = (ulong)bytes;
-            return CallWith(number, six, bufferArgument, buffer);
+            return CallWith(slot, number, six, bufferArgument, buffer);
         }
     }
 
@@ -188,13 +215,13 @@ internal sealed unsafe class RemoteSide : IDisposable
             OmEngine.om_remote_close(handle);
     }
 
-    private long Call(int number, ReadOnlySpan<ulong> args, bool local)
+    private long Call(uint slot, int number, ReadOnlySpan<ulong> args, bool local)
     {
         ulong* six = stackalloc ulong[6];
         new Span<ulong>(six, 6).Clear();
         args.CopyTo(new(six, 6));
         long result;
-        int error = OmEngine.om_remote_call(handle, number, six, local, &result);
+        int error = OmEngine.om_remote_call(handle, slot, number, six, local, &result);
         return error < 0 ? error : result;
     }
 }

@@ -7,6 +7,7 @@ using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Cell;
 using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Interop;
+using OpenMosix.Warden.Signals;
 using OpenMosix.Warden.Structure;
 
 namespace OpenMosix.Warden.Held;
@@ -25,8 +26,8 @@ internal sealed partial class GuestProcess
     /// <summary>Why a call waits for the body to be at home; empty: none does.</summary>
     private string whyHome = "";
 
-    /// <summary>siginfos that reached the deputy and are not yet pending here.</summary>
-    internal ConcurrentQueue<byte[]> Signals { get; } = new();
+    /// <summary>Those that reached the deputy and are not yet pending here.</summary>
+    internal ConcurrentQueue<ArrivedSignal> Signals { get; } = new();
 
     internal ProcessImage Image => image;
     internal RemoteSide Remote => remote!;
@@ -50,11 +51,11 @@ internal sealed partial class GuestProcess
         Context.Tell(new() { BringHome = new() { Key = Key, Reason = reason } });
     }
 
-    /// <summary>Stops the body in the middle of call, which it will not issue again: the caller sets its result.</summary>
-    internal Outcome<FrozenProcess> StopIn(StructuralCall call) => StopBody(() =>
+    /// <summary>Stops the thread in the middle of call, which it will not issue again: the caller sets its result.</summary>
+    internal Outcome<FrozenProcess> StopIn(StructuralCall call) => StopBody(call.Tid, _ =>
     {
         remote!.Answer(call.Notification, -ERESTARTNOINTR);
-        return new(null, Answered: true);
+        return new(null, _ => new CallEnd(Answered: true));
     });
 
     /// <summary>After StopIn.</summary>
@@ -64,81 +65,109 @@ internal sealed partial class GuestProcess
         memory?.Tighten();
     }
 
-    private Outcome<FrozenProcess> StopBody(Func<Interruption> interrupted)
+    /// <summary>A thread that the one held here has just made.</summary>
+    internal void Began(uint slot, int atHome, int here)
     {
-        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(cell!.BodyPid, new()
+        Threads.Add(new(slot, atHome, here));
+        _ = remote!.Thread(slot, here, signals: 0); // -ENOMEM: its calls are refused then
+    }
+
+    internal void Ends(uint slot) => Threads.Remove(slot);
+
+    /// <param name="tid">Of the one thread to be stopped; null: all.</param>
+    private Outcome<FrozenProcess> StopBody(int? tid, Func<IReadOnlyList<int>, Interruption> interrupted)
+    {
+        var options = new FreezeOptions
         {
-            AgentArea = new RemoteAddress(image.AgentArea),
+            AgentArea = AgentArea.Of(image),
             SuspendSeccomp = true,
-            Interrupted = () =>
+            Interrupted = tids =>
             {
                 memory?.Loosen();
-                return interrupted();
+                return interrupted(tids);
             },
-        });
+        };
+        Outcome<FrozenProcess> stopped = tid is { } one ? FrozenProcess.FreezeThread(cell!.BodyPid, one, options) : FrozenProcess.Freeze(cell!.BodyPid, options);
         if (!stopped.Ok)
             memory?.Tighten();
         return stopped;
     }
 
-    internal void DeliverSignals()
-    {
-        if (!Signals.IsEmpty)
-            StopForSignals();
-    }
-
-    internal void Due()
+    internal void Due(uint slot)
     {
         if (undoing && State is GuestState.RemoteFrozen)
             ThawWhenInForce();
-        else
-            StopForSignals();
+        else if (State is GuestState.Remote && held is null && Threads.InSlot(slot) is { } thread)
+            StopFor(thread, null);
+        DeliverSignals();
     }
 
-    private void StopForSignals()
+    /// <summary>Everything that has arrived, each signal by the thread that is to have it.</summary>
+    internal void DeliverSignals()
     {
-        if (State is not GuestState.Remote || held is not null)
-            return;
-        Outcome<FrozenProcess> stopped = Stop(Quiesce.Here);
+        while (State is GuestState.Remote && held is null && Signals.TryPeek(out ArrivedSignal signal))
+        {
+            var taker = SignalTaker.For(this, signal);
+            if (!StopFor(taker.Thread, taker))
+                return;
+        }
+    }
+
+    /// <summary>Stops a thread and lets it go on as for signals; taker: it queues those that are its to take, now that it stands. False: it cannot be
+    /// stopped now, and the engine says when it can be.</summary>
+    private bool StopFor(GuestThread thread, SignalTaker? taker)
+    {
+        Outcome<FrozenProcess> stopped = Stop(thread.Here, thread.Slot, Quiesce.Here);
         if (!stopped.Ok)
         {
-            // What cannot be had back now cannot be interrupted by a signal either. The engine says when it can be.
             LogNotDelivered(Key, stopped.Failure.Message);
-            return;
+            return false;
         }
         using FrozenProcess body = stopped.Value;
-        MakePending(body);
-        bool goesOn = EndsWait(body);
-        remote!.Resume();
+        while (taker is { } takes && Signals.TryPeek(out ArrivedSignal signal) && SignalTaker.For(this, signal) == takes && Signals.TryDequeue(out signal))
+            takes.Queue(this, body, signal);
+        bool goesOn = EndsWait(body, thread);
+        remote!.Resume(thread.Slot);
         if (!goesOn)
             body.Thaw();
         memory?.Tighten();
+        return true;
     }
 
-    /// <summary>Stops the body; a call of it that is under way at home is finished or taken back first.</summary>
-    private Outcome<FrozenProcess> Stop(Quiesce why)
+    private Outcome<FrozenProcess> StopAll(Quiesce why) => Stop(null, OmEngine.EveryThread, why);
+
+    /// <summary>Stops one thread, or all; a call that is under way at home is finished or taken back first.</summary>
+    private Outcome<FrozenProcess> Stop(int? tid, uint slot, Quiesce why)
     {
-        Outcome<FrozenProcess> stopped = StopBody(() =>
+        Outcome<FrozenProcess> stopped = StopBody(tid, _ => remote!.Quiesce(slot, why, QuiesceWithin) switch
         {
-            int ended = remote!.Quiesce(why, QuiesceWithin);
-            if (ended < 0)
-                return new(ended == -ENOTCONN ? "the link to its home is down" : "its home does not give a call back", false);
-            return new(null, ended == 1, remote.Left()?.Number);
+            0 => new(null, EndOf),
+            -ENOTCONN => new("the link to its home is down"),
+            _ => new("its home does not give a call back"),
         });
         if (stopped.Ok)
             whyHome = ""; // the call is taken back, and says so again
         else
-            remote!.Resume();
+            remote!.Resume(slot);
         return stopped;
     }
 
-    /// <summary>True: a signal ends the call it waits in, and it has gone on.</summary>
-    private bool EndsWait(FrozenProcess body)
+    private CallEnd EndOf(int tid) => Threads.SlotOf(tid) is { } slot ? new(remote!.CallEnded(slot), remote.Left(slot)?.Number) : default;
+
+    /// <summary>True: a signal ends the call a thread waits in, and it has gone on.</summary>
+    private bool EndsWait(FrozenProcess body, GuestThread thread)
     {
-        if (remote!.Mask() is not { } mask)
+        if (remote!.Mask(thread.Slot) is not { } mask)
             return false;
-        Outcome<bool> ended = body.EndWait(mask);
+        Outcome<bool> ended = body.EndWait(mask, thread.Here);
         return !ended.Ok || ended.Value;
+    }
+
+    /// <summary>All threads stand still.</summary>
+    private void QueueWhileFrozen(FrozenProcess body)
+    {
+        while (Signals.TryDequeue(out ArrivedSignal signal))
+            SignalTaker.For(this, signal).Queue(this, body, signal);
     }
 
     internal void Controlled(uint what)
@@ -150,7 +179,7 @@ internal sealed partial class GuestProcess
                 break;
             case OmEngine.OM_CONTROL_CONTINUE:
                 LetGo();
-                StopForSignals();
+                DeliverSignals();
                 break;
             case OmEngine.OM_CONTROL_GONE:
                 EndFromHome("the deputy ended");
@@ -176,19 +205,6 @@ internal sealed partial class GuestProcess
         held = null;
     }
 
-    // By the thread itself: only so may si_code say that the kernel or a timer sent it (KERNEL.md 31).
-    private void MakePending(FrozenProcess body)
-    {
-        var arrived = new List<byte[]>();
-        while (Signals.TryDequeue(out byte[]? siginfo))
-            arrived.Add(siginfo);
-        if (arrived.Count == 0)
-            return;
-        if (body.QueueSignals(arrived) is { Ok: false } failed)
-            LogNotDelivered(Key, failed.Failure!.Message);
-        remote!.Queued(arrived.Count);
-    }
-
     [Microsoft.Extensions.Logging.LoggerMessage(EventId = 320, Level = Microsoft.Extensions.Logging.LogLevel.Warning, Message = "key {Key:x16}: a signal was not delivered: {Why}")]
-    private partial void LogNotDelivered(ulong key, string why);
+    internal partial void LogNotDelivered(ulong key, string why);
 }

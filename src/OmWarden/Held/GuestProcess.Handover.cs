@@ -55,6 +55,7 @@ internal sealed partial class GuestProcess
             EndFromHome(refused.Message);
             return;
         }
+        Threads.Fill(remote!.Threads().Select(thread => new GuestThread(thread.Slot, ProcessIds.InnermostTid(thread.Tid), thread.Tid)));
         WatchCell(cell!);
         GuardMemory();
         if (remote!.Start(TimeSpan.Zero) == -ESTALE)
@@ -88,7 +89,7 @@ internal sealed partial class GuestProcess
             Pid = image.Pid,
             HomeHostname = image.HomeHostname,
             AgentArea = image.AgentArea,
-            Threads = { image.Threads.Select(thread => new ThreadImage { Tid = thread.Tid, Name = thread.Name }) },
+            AgentSlots = image.AgentSlots,
             Actions = { image.Actions },
             Usage = image.Usage,
         },

@@ -60,6 +60,7 @@ internal sealed partial class GuestProcess : HeldProcess
     }
 
     internal GuestState State { get; private set; } = GuestState.Empty;
+    internal GuestThreads Threads { get; } = new();
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
     {
@@ -151,15 +152,16 @@ internal sealed partial class GuestProcess : HeldProcess
             Discard();
             return Replies.Failed(Stage.Restore, refused.Message, (refused as CellException)?.Errno ?? 0);
         }
-        Outcome<RestoringProcess> begun = RestoringProcess.Begin(cell.BodyPid, image);
+        WatchCell(cell);
+        Outcome<RestoringProcess> begun = RestoringProcess.Begin(cell.BodyPid, image, cell.NextTid);
         if (!begun.Ok)
         {
             Discard();
             return Replies.Failed(begun.Failure);
         }
         restoring = begun.Value;
+        Threads.Fill(restoring.Threads);
         State = GuestState.Restoring;
-        WatchCell(cell);
         return new()
         {
             Restoring = new()
@@ -179,11 +181,12 @@ internal sealed partial class GuestProcess : HeldProcess
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
         listener = finished.Value;
-        engineState = Memfd.Create("om-guest", OmEngine.StateBytes);
+        engineState = Memfd.Create("om-guest", OmEngine.StateBytes(image.AgentSlots));
         BeginHandover();
         if (OpenRemote() is { } failure)
             return Replies.Failed(failure);
-        CarryOver(image.Threads[0]);
+        foreach (ThreadImage thread in image.Threads)
+            CarryOver(thread);
         State = GuestState.Ready;
         return Replies.Done();
     }
@@ -200,7 +203,7 @@ internal sealed partial class GuestProcess : HeldProcess
         if (!runs.Ok)
         {
             // Claimed and not able to run: the body is lost, as it would be had this node died now.
-            remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(SIGKILL), out _);
+            remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(0, SIGKILL), out _);
             Discard();
             return Replies.Failed(runs.Failure!);
         }
@@ -218,12 +221,12 @@ internal sealed partial class GuestProcess : HeldProcess
             return Replies.Failed(Failures.Refused(Stage.Freeze, Refusals.Stopped()));
         do
         {
-            Outcome<FrozenProcess> stopped = Stop(request.Returns ? Quiesce.Return : Quiesce.Move);
+            Outcome<FrozenProcess> stopped = StopAll(request.Returns ? Quiesce.Return : Quiesce.Move);
             if (!stopped.Ok)
                 return Replies.Failed(stopped.Failure);
             frozen = stopped.Value;
             // What has arrived travels with it; unless that has to end a wait, which is done first.
-            MakePending(frozen);
+            QueueWhileFrozen(frozen);
         }
         while (WentOnWithSignal());
         State = GuestState.RemoteFrozen;
@@ -234,7 +237,7 @@ internal sealed partial class GuestProcess : HeldProcess
             HomeHostname = image.HomeHostname,
             HomePid = image.Pid,
             Remote = true,
-            Forwarded = remote!.Left(),
+            Forwarded = tid => Threads.SlotOf(tid) is { } slot ? remote!.Left(slot) : null,
         });
         if (!described.Ok)
         {
@@ -242,8 +245,13 @@ internal sealed partial class GuestProcess : HeldProcess
             return Replies.Failed(described.Failure);
         }
         image = described.Value;
-        image.Usage = remote.Usage();
-        image.SignalsTaken = remote.Signals();
+        image.Usage = remote!.Usage();
+        foreach (ThreadImage thread in image.Threads)
+        {
+            thread.Slot = Threads.SlotAtHome(thread.Tid);
+            thread.SignalsTaken = remote.Signals(thread.Slot);
+            (thread.UserNs, thread.SystemNs) = remote.ThreadUsage(thread.Slot);
+        }
         image.Clocks = ClockReader.Read();
         image.Clocks.MonotonicNs += cell!.Clock.MonotonicOffsetNs;
         image.Clocks.BoottimeNs += cell.Clock.BoottimeOffsetNs;
@@ -261,9 +269,9 @@ internal sealed partial class GuestProcess : HeldProcess
 
     private bool WentOnWithSignal()
     {
-        if (!EndsWait(frozen!))
+        if (!Threads.All.Any(thread => EndsWait(frozen!, thread)))
             return false;
-        remote!.Resume();
+        remote!.Resume(OmEngine.EveryThread);
         frozen!.Dispose();
         frozen = null;
         return true;
@@ -284,7 +292,7 @@ internal sealed partial class GuestProcess : HeldProcess
 
     private FromWarden StopAndThaw(uint presented)
     {
-        Outcome<FrozenProcess> stopped = Stop(Quiesce.Here);
+        Outcome<FrozenProcess> stopped = StopAll(Quiesce.Here);
         if (!stopped.Ok)
             return Replies.Failed(stopped.Failure);
         (frozen, State) = (stopped.Value, GuestState.RemoteFrozen);
@@ -313,8 +321,8 @@ internal sealed partial class GuestProcess : HeldProcess
     private FromWarden GoOnRunning()
     {
         undoing = false;
-        remote!.Resume();
-        MakePending(frozen!);
+        remote!.Resume(OmEngine.EveryThread);
+        QueueWhileFrozen(frozen!);
         Outcome thawed = frozen!.Thaw();
         frozen.Dispose();
         frozen = null;
@@ -347,9 +355,16 @@ internal sealed partial class GuestProcess : HeldProcess
     /// <summary>Null: done. The listener stays ours: it is needed again when the remote goes on under another epoch.</summary>
     private Failure? OpenRemote()
     {
-        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, image.AgentArea, image.SignalsTaken, engineState, out int errno);
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, AgentArea.Of(image), engineState, out int errno);
         if (remote is null)
             return Broken(Stage.Restore, "serving the remote", errno);
+        foreach (ThreadImage thread in image.Threads)
+        {
+            int known = Threads.InSlot(thread.Slot) is { } here ? remote.Thread(thread.Slot, here.Here, thread.SignalsTaken) : 0;
+            if (known < 0)
+                return Broken(Stage.Restore, "serving a thread of the remote", -known);
+            remote.ThreadUsedBefore(thread.Slot, thread.UserNs, thread.SystemNs);
+        }
         if (image.Usage is { } before)
             remote.UsedBefore(before);
         return null;
@@ -366,7 +381,7 @@ internal sealed partial class GuestProcess : HeldProcess
             return;
         bool timed = thread.ResumedCall == (uint)number && thread.ResumedDeadlineNs != long.MaxValue;
         long now = ClockReader.Read().MonotonicNs + cell!.Clock.MonotonicOffsetNs;
-        remote!.Rest(number, timed ? (ulong)Math.Max(0, thread.ResumedDeadlineNs - now) : ulong.MaxValue, thread.ResumedDone);
+        remote!.Rest(thread.Slot, number, timed ? (ulong)Math.Max(0, thread.ResumedDeadlineNs - now) : ulong.MaxValue, thread.ResumedDone);
     }
 
     private Failure? Claim()
@@ -411,7 +426,7 @@ internal sealed partial class GuestProcess : HeldProcess
             return false;
         int signal = waitStatus & 0x7f;
         LogBodyEnded(Key, waitStatus);
-        if (State is GuestState.Remote && remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(signal), out int errno) is null)
+        if (State is GuestState.Remote && remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(0, signal), out int errno) is null)
             LogHomeNotTold(Key, errno);
         Discard();
         Ended(waitStatus, "the body ended");

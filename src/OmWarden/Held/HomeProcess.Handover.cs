@@ -37,7 +37,8 @@ internal sealed partial class HomeProcess
             bodyNode = left.BodyNode,
             image = left.Kept,
             State = left.Kept is null ? HomeState.Deputy : HomeState.DeputyKept,
-            deputy = new(left.Pid, new RemoteAddress(left.AgentArea), new RemoteAddress(left.ArenaAddress), arena,
+            deputy = new(left.Pid, new AgentArea(new RemoteAddress(left.AgentArea), left.AgentSlots), arena,
+                [],
                 [.. left.Drop.Select(range => new DropRange(new RemoteAddress(range.Address), range.Bytes, range.Advice))]),
         };
     }
@@ -45,13 +46,23 @@ internal sealed partial class HomeProcess
     /// <summary>Serves an adopted deputy again. False and errno when the engine refuses.</summary>
     internal bool TakeOver(out int errno)
     {
-        Side = HomeSide.Open(Context.Engine!, Key, pid, pidfd, deputy!.Arena, deputy.ArenaAddress.Value, engineState, out errno);
+        Side = HomeSide.Open(Context.Engine!, Key, pid, pidfd, deputy!.Arena, deputy.Area, engineState, out errno);
         return Side is not null;
+    }
+
+    /// <summary>A new deputy's threads are made known. False and errno when the engine refuses.</summary>
+    private bool Introduce(out int errno)
+    {
+        errno = 0;
+        foreach (DeputyThread thread in deputy!.Threads)
+            if (errno == 0)
+                errno = -Side!.Thread(thread.Slot, thread.Tid);
+        return errno == 0;
     }
 
     private void BeginHandover()
     {
-        engineState = Memfd.Create("om-home", OmEngine.StateBytes);
+        engineState = Memfd.Create("om-home", OmEngine.StateBytes(deputy!.Area.Slots));
         record = Record<HandoverHome>.Create("om-home-record");
         WriteRecord();
         Context.Store.Keep(StoreKind, StoreKey, "pidfd", pidfd);
@@ -66,8 +77,8 @@ internal sealed partial class HomeProcess
         Pid = pid,
         Epoch = epoch,
         BodyNode = bodyNode,
-        AgentArea = deputy!.AgentArea.Value,
-        ArenaAddress = deputy.ArenaAddress.Value,
+        AgentArea = deputy!.Area.Base.Value,
+        AgentSlots = deputy.Area.Slots,
         Kept = State is HomeState.Deputy ? null : image,
         Drop = { deputy.Drop.Select(range => new HandoverRange { Address = range.Address.Value, Bytes = range.Bytes, Advice = range.Advice }) },
     });

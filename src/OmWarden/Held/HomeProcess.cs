@@ -29,6 +29,7 @@ internal enum HomeState
 
 internal sealed partial class HomeProcess : HeldProcess
 {
+    private const uint Leader = 0; // its slot
     private const long SYS_madvise = 28;
     private const int EBUSY = 16;
 
@@ -37,7 +38,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private readonly ILogger<HomeProcess> log;
     private ProcessImage? image;
     private FrozenProcess? frozen;
-    private uint returning; // how many signals the body that comes home has
+    private ProcessImage? returning; // the body that comes home
     private DeputyProcess? deputy;
     private RestoringProcess? restoring;
     private string bodyNode = "";
@@ -57,7 +58,7 @@ internal sealed partial class HomeProcess : HeldProcess
     internal int ExpectedStatus { get; set; } = -1;
     internal int Pid => pid;
     internal SafeFileHandle Pidfd => pidfd;
-    internal ulong AgentArea => deputy?.AgentArea.Value ?? 0;
+    internal ulong AgentArea => deputy?.Area.Base.Value ?? 0;
     internal bool Away => State is HomeState.DeputyKept or HomeState.Deputy;
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
@@ -173,7 +174,7 @@ internal sealed partial class HomeProcess : HeldProcess
         epoch = request.Epoch;
         State = HomeState.DeputyKept;
         BeginHandover();
-        if (TakeOver(out int errno))
+        if (TakeOver(out int errno) && Introduce(out errno))
             return Replies.Done();
         TakeBack();
         return Replies.Failed(Broken(Stage.Commit, "serving the deputy", errno));
@@ -200,22 +201,22 @@ internal sealed partial class HomeProcess : HeldProcess
         Mover = null;
         // Before the first page goes: from here on it cannot be taken back.
         WriteRecord();
-        Side!.Reserve(true);
+        Side!.Reserve(Leader, true);
         foreach (DropRange range in deputy!.Drop)
         {
-            long result = Side.Call(SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
+            long result = Side.Call(Leader, SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
             // The move is done all the same; memory that stays is a cost, not a fault of the process.
             if (result < 0)
                 LogKept(Key, range.Address.Value, range.Bytes, (int)-result);
         }
-        Side.Reserve(false);
+        Side.Reserve(Leader, false);
         return Replies.Done();
     }
 
     /// <summary>The body never ran elsewhere: the deputy becomes the process again.</summary>
     private FromWarden TakeBack()
     {
-        List<byte[]> signals = Side?.TakeSignals(image!.SignalsTaken) ?? [];
+        var signals = Side is null ? [] : TakeSignals(image!);
         CloseSide();
         Outcome back = RestoringProcess.TakeBack(pid, image!, new() { Signals = signals });
         return Gone(Replies.Of(back));
@@ -224,11 +225,12 @@ internal sealed partial class HomeProcess : HeldProcess
     private FromWarden Return(WardenRestore request)
     {
         long begin = Stopwatch.GetTimestamp();
+        EndThreadsWithout(request.Image);
         Outcome<RestoringProcess> begun = RestoringProcess.BeginReturn(pid, request.Image);
         if (!begun.Ok)
             return Replies.Failed(begun.Failure);
         restoring = begun.Value;
-        returning = request.Image.SignalsTaken;
+        returning = request.Image;
         State = HomeState.Returning;
         return new()
         {
@@ -241,9 +243,22 @@ internal sealed partial class HomeProcess : HeldProcess
         };
     }
 
+    /// <summary>Made for a thread that the body did not get: its warden died in between.</summary>
+    private void EndThreadsWithout(ProcessImage body)
+    {
+        var wanted = body.Threads.Select(thread => thread.Slot).ToHashSet();
+        foreach ((uint slot, _) in Side!.Threads().Where(thread => !wanted.Contains(thread.Slot)))
+            Side.Exit(slot, 0);
+    }
+
+    /// <summary>By slot, what reached the deputy and not the body.</summary>
+    private Dictionary<uint, IReadOnlyList<byte[]>> TakeSignals(ProcessImage body) => body.Threads.ToDictionary(
+        thread => thread.Slot,
+        thread => (IReadOnlyList<byte[]>)[.. Side!.TakeSignals(thread.Slot, thread.SignalsTaken).Select(signal => signal.Siginfo)]);
+
     private FromWarden Finish()
     {
-        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { Signals = Side!.TakeSignals(returning) });
+        Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { Signals = TakeSignals(returning!) });
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
         State = HomeState.Returned;

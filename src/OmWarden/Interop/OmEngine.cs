@@ -6,7 +6,11 @@ namespace OpenMosix.Warden.Interop;
 internal static unsafe partial class OmEngine
 {
     internal const string Library = "omengine";
-    internal const int StateBytes = 4096;
+    internal const uint EveryThread = uint.MaxValue;
+    private const int StatePageBytes = 4096;
+
+    /// <summary>OM_STATE_BYTES.</summary>
+    internal static long StateBytes(uint slots) => StatePageBytes * (1L + slots);
 
     internal const uint OM_CONTROL_STOP = 1;
     internal const uint OM_CONTROL_CONTINUE = 2;
@@ -18,7 +22,9 @@ internal static unsafe partial class OmEngine
     {
         internal ulong notification;
         internal uint tid;
+        internal uint slot;
         internal int number;
+        internal uint reserved;
         internal fixed ulong args[6];
         internal ulong instruction_pointer;
     }
@@ -27,7 +33,7 @@ internal static unsafe partial class OmEngine
     internal struct om_signal
     {
         internal int signo;
-        internal int reserved;
+        internal int directed;
         internal fixed byte info[128];
     }
 
@@ -40,7 +46,7 @@ internal static unsafe partial class OmEngine
         internal delegate* unmanaged<nint, ulong, ulong, uint, byte*, uint, void> home_structural;
         internal delegate* unmanaged<nint, ulong, om_structural*, void> remote_structural;
         internal delegate* unmanaged<nint, ulong, uint, om_signal*, ulong, void> remote_signal;
-        internal delegate* unmanaged<nint, ulong, void> remote_due;
+        internal delegate* unmanaged<nint, ulong, uint, void> remote_due;
         internal delegate* unmanaged<nint, ulong, uint, void> remote_control;
         internal delegate* unmanaged<nint, byte*, byte, byte*, void> link_state;
     }
@@ -64,7 +70,9 @@ internal static unsafe partial class OmEngine
         internal int pid;
         internal int pidfd;
         internal int arena_fd;
+        internal uint slots;
         internal ulong arena_address;
+        internal ulong threads_address;
         internal int state_fd;
     }
 
@@ -78,7 +86,7 @@ internal static unsafe partial class OmEngine
         internal int listener;
         internal byte* home;
         internal ulong area;
-        internal uint signals;
+        internal uint slots;
         internal int state_fd;
     }
 
@@ -112,42 +120,65 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial uint om_home_presented(nint home);
     [LibraryImport(Library)]
-    internal static partial int om_home_call(nint home, long number, ulong* args, void* data, uint bytes, long* result);
+    internal static partial int om_home_thread(nint home, uint slot, int tid);
     [LibraryImport(Library)]
-    internal static partial void om_home_reserve(nint home, [MarshalAs(UnmanagedType.U1)] bool reserved);
+    internal static partial int om_home_clone(nint home, uint by, ulong flags, uint* slot, int* tid);
     [LibraryImport(Library)]
-    internal static partial ulong om_home_data_address(nint home);
+    internal static partial int om_home_exit(nint home, uint slot, int status);
+    [LibraryImport(Library)]
+    internal static partial int om_home_threads(nint home, uint* slots, int* tids, uint capacity);
+    [LibraryImport(Library)]
+    internal static partial int om_home_call(nint home, uint slot, long number, ulong* args, void* data, uint bytes, long* result);
+    [LibraryImport(Library)]
+    internal static partial void om_home_reserve(nint home, uint slot, [MarshalAs(UnmanagedType.U1)] bool reserved);
+    [LibraryImport(Library)]
+    internal static partial ulong om_home_data_address(nint home, uint slot);
     [LibraryImport(Library)]
     internal static partial int om_home_reply(nint home, ulong call, void* reply, uint bytes);
     [LibraryImport(Library)]
     internal static partial int om_home_control(nint home, uint what);
     [LibraryImport(Library)]
-    internal static partial int om_home_take_signals(nint home, uint queued, om_signal* signals, uint capacity);
+    internal static partial int om_home_take_signals(nint home, uint slot, uint queued, om_signal* signals, uint capacity);
     [LibraryImport(Library)]
     internal static partial void om_home_counters(nint home, om_counters* counters);
 
     [LibraryImport(Library)]
     internal static partial int om_remote_open(nint engine, om_remote_options* options, nint* remote);
     [LibraryImport(Library)]
+    internal static partial int om_remote_thread(nint remote, uint slot, int tid, uint signals);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_thread_gone(nint remote, uint slot);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_threads(nint remote, uint* slots, int* tids, uint capacity);
+    [LibraryImport(Library)]
     internal static partial int om_remote_start(nint remote, uint timeoutMs);
     [LibraryImport(Library)]
-    internal static partial int om_remote_quiesce(nint remote, int why, uint timeoutMs);
+    internal static partial int om_remote_quiesce(nint remote, uint slot, int why, uint timeoutMs);
     [LibraryImport(Library)]
-    internal static partial void om_remote_queued(nint remote, uint signals);
+    [return: MarshalAs(UnmanagedType.U1)]
+    internal static partial bool om_remote_ended(nint remote, uint slot);
     [LibraryImport(Library)]
-    internal static partial uint om_remote_signals(nint remote);
+    internal static partial void om_remote_queued(nint remote, uint slot, uint signals);
     [LibraryImport(Library)]
-    internal static partial int om_remote_resume(nint remote);
+    internal static partial uint om_remote_signals(nint remote, uint slot);
     [LibraryImport(Library)]
-    internal static partial int om_remote_mask(nint remote, ulong* mask);
+    internal static partial int om_remote_resume(nint remote, uint slot);
     [LibraryImport(Library)]
-    internal static partial int om_remote_left(nint remote, int* number, ulong* leftNs, ulong* done);
+    internal static partial int om_remote_mask(nint remote, uint slot, ulong* mask);
     [LibraryImport(Library)]
-    internal static partial void om_remote_rest(nint remote, int number, ulong leftNs, ulong done);
+    internal static partial int om_remote_waits_under(nint remote, uint slot, ulong* mask);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_left(nint remote, uint slot, int* number, ulong* leftNs, ulong* done);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_rest(nint remote, uint slot, int number, ulong leftNs, ulong done);
     [LibraryImport(Library)]
     internal static partial int om_remote_usage(nint remote, om_usage* usage);
     [LibraryImport(Library)]
     internal static partial void om_remote_usage_before(nint remote, om_usage* usage);
+    [LibraryImport(Library)]
+    internal static partial int om_remote_thread_usage(nint remote, uint slot, ulong* userNs, ulong* systemNs);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_thread_usage_before(nint remote, uint slot, ulong userNs, ulong systemNs);
     [LibraryImport(Library)]
     internal static partial void om_remote_close(nint remote);
     [LibraryImport(Library)]
@@ -157,7 +188,7 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_remote_answer(nint remote, ulong notification, long value, uint flags);
     [LibraryImport(Library)]
-    internal static partial int om_remote_call(nint remote, int number, ulong* args, [MarshalAs(UnmanagedType.U1)] bool local, long* result);
+    internal static partial int om_remote_call(nint remote, uint slot, int number, ulong* args, [MarshalAs(UnmanagedType.U1)] bool local, long* result);
     [LibraryImport(Library)]
     internal static partial int om_remote_ask(nint remote, uint kind, void* request, uint bytes, void* reply, uint capacity);
     [LibraryImport(Library)]

@@ -14,12 +14,17 @@ internal static class Execute
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
+        if (guest.Threads.Count > 1)
+        {
+            guest.GoHome(call, "execve of a process with threads"); // they end with it, at home too
+            return;
+        }
         bool at = call.Number == SYS_execveat;
         int shift = at ? 1 : 0;
         int error = Gather(guest, call, at, shift, out ExecuteRequest? request);
         if (error == 0)
         {
-            byte[]? reply = guest.Remote.Ask(HomeRequest.Execute, request!.Write(), out int errno);
+            byte[]? reply = guest.Remote.Ask(HomeRequest.Execute, HomeRequest.Of(call.Slot, request!.Write()), out int errno);
             long result = reply is { Length: 8 } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
             if (result == 0)
             {
@@ -34,7 +39,7 @@ internal static class Execute
     private static int Gather(GuestProcess guest, StructuralCall call, bool at, int shift, out ExecuteRequest? request)
     {
         request = null;
-        var memory = new BodyMemory(guest.Cell.BodyPid);
+        var memory = new BodyMemory(call.Tid);
         int error = memory.ReadText(call.Args[shift], PATH_MAX, out byte[] path);
         if (error != 0)
             return error == BodyMemory.E2BIG ? ENAMETOOLONG : error;

@@ -14,38 +14,38 @@ internal static class ExecuteAtHome
     private const ulong SIG_SETMASK = 2;
     private const int EINVAL = 22, EFAULT = 14;
 
-    internal static long Run(HomeProcess process, HomeSide side, ReadOnlySpan<byte> bytes)
+    internal static long Run(HomeProcess process, HomeSide side, uint slot, ReadOnlySpan<byte> bytes)
     {
         if (ExecuteRequest.Read(bytes) is not { } request)
             return -EINVAL;
         byte[] scratch = Layout(request, 0, out _, out _, out _);
         ulong length = ((ulong)scratch.Length + 4095) & ~4095ul;
-        long mapped = side.Call(SYS_mmap, [0, length, 3, 0x22, ulong.MaxValue, 0]);
+        long mapped = side.Call(slot, SYS_mmap, [0, length, 3, 0x22, ulong.MaxValue, 0]);
         if (mapped < 0)
             return mapped;
         ulong address = (ulong)mapped;
         scratch = Layout(request, address, out ulong path, out ulong argv, out ulong envp);
         int written = PageWriter.Write(process.Pid, new RemoteAddress(address), scratch);
-        long result = written != 0 ? -EFAULT : Execute(process, side, request, path, argv, envp);
+        long result = written != 0 ? -EFAULT : Execute(process, side, slot, request, path, argv, envp);
         if (result < 0)
         {
-            SetMask(side, 0);
-            side.Call(SYS_munmap, [address, length]);
+            SetMask(side, slot, 0);
+            side.Call(slot, SYS_munmap, [address, length]);
         }
         return result;
     }
 
-    private static long Execute(HomeProcess process, HomeSide side, ExecuteRequest request, ulong path, ulong argv, ulong envp)
+    private static long Execute(HomeProcess process, HomeSide side, uint slot, ExecuteRequest request, ulong path, ulong argv, ulong envp)
     {
-        SetMask(side, request.Mask);
-        long self = side.Call(SYS_getpid, []);
+        SetMask(side, slot, request.Mask);
+        long self = side.Call(slot, SYS_getpid, []);
         for (int signal = 1; signal <= 64; signal++)
             if ((request.Pending >> (signal - 1) & 1) != 0)
-                side.Call(SYS_kill, [(ulong)self, (ulong)signal]);
+                side.Call(slot, SYS_kill, [(ulong)self, (ulong)signal]);
         using var watch = ExecWatch.Begin(process.Pid);
         if (watch is null)
             return -EINVAL;
-        Task<long> call = Task.Factory.StartNew(() => side.Call(SYS_execveat,
+        Task<long> call = Task.Factory.StartNew(() => side.Call(slot, SYS_execveat,
             [(ulong)(long)request.DirectoryFd, path, argv, envp, (ulong)(uint)request.Flags]), TaskCreationOptions.LongRunning);
         if (Task.WaitAny(watch.Happened, call) == 1)
             return call.Result;
@@ -57,11 +57,11 @@ internal static class ExecuteAtHome
         return 0;
     }
 
-    private static void SetMask(HomeSide side, ulong mask)
+    private static void SetMask(HomeSide side, uint slot, ulong mask)
     {
         byte[] set = new byte[8];
         BinaryPrimitives.WriteUInt64LittleEndian(set, mask);
-        side.Call(SYS_rt_sigprocmask, [SIG_SETMASK, side.DataAddress, 0, 8], set);
+        side.Call(slot, SYS_rt_sigprocmask, [SIG_SETMASK, side.DataAddress(slot), 0, 8], set);
     }
 
     /// <summary>Pointer arrays first, then the texts, as they will lie at address.</summary>

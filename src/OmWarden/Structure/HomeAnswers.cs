@@ -14,51 +14,72 @@ internal static class HomeAnswers
     private const long SYS_rt_sigaction = 13, SYS_getpid = 39, SYS_kill = 62, SYS_exit_group = 231, SYS_prlimit64 = 302;
     private const ulong RLIMIT_CORE = 4;
     private const int SIGKILL = 9, EINVAL = 22;
+    private const ulong ThreadNeeds = 0x10000 | 0x100 | 0x800; // CLONE_THREAD, CLONE_VM, CLONE_SIGHAND
+    private const ulong ThreadMay = 0x200 | 0x400 | 0x40000 | 0x80000000; // CLONE_FS, CLONE_FILES, CLONE_SYSVSEM, CLONE_IO
 
     /// <summary>int64: 0 or -errno.</summary>
     internal static byte[] Answer(HomeProcess process, uint kind, ReadOnlySpan<byte> request)
     {
         if (process.Side is not { } side)
             return HomeRequest.Result(-3);
+        if (request.Length < HomeRequest.SlotBytes)
+            return HomeRequest.Result(-EINVAL);
+        uint slot = BinaryPrimitives.ReadUInt32LittleEndian(request);
+        ReadOnlySpan<byte> what = request[HomeRequest.SlotBytes..];
+        if (kind == HomeRequest.Clone && what.Length == 8)
+            return Clone(side, slot, BinaryPrimitives.ReadUInt64LittleEndian(what));
         long result = kind switch
         {
-            HomeRequest.Exit when request.Length == 4 => Exit(process, side, BinaryPrimitives.ReadInt32LittleEndian(request)),
-            HomeRequest.Signalled when request.Length == 4 => Die(process, side, BinaryPrimitives.ReadInt32LittleEndian(request)),
-            HomeRequest.Disposition when request.Length == 16 => Disposition(process, side, BinaryPrimitives.ReadInt32LittleEndian(request),
-                BinaryPrimitives.ReadInt32LittleEndian(request[4..]), BinaryPrimitives.ReadUInt64LittleEndian(request[8..])),
-            HomeRequest.Execute => ExecuteAtHome.Run(process, side, request),
+            HomeRequest.Exit when what.Length == 4 => Exit(process, side, slot, BinaryPrimitives.ReadInt32LittleEndian(what)),
+            HomeRequest.Signalled when what.Length == 4 => Die(process, side, slot, BinaryPrimitives.ReadInt32LittleEndian(what)),
+            HomeRequest.Disposition when what.Length == 16 => Disposition(process, side, slot, BinaryPrimitives.ReadInt32LittleEndian(what),
+                BinaryPrimitives.ReadInt32LittleEndian(what[4..]), BinaryPrimitives.ReadUInt64LittleEndian(what[8..])),
+            HomeRequest.Execute => ExecuteAtHome.Run(process, side, slot, what),
+            HomeRequest.ThreadExit when what.Length == 4 => side.Exit(slot, BinaryPrimitives.ReadInt32LittleEndian(what)),
             _ => -EINVAL,
         };
         return HomeRequest.Result(result);
     }
 
-    private static long Exit(HomeProcess process, HomeSide side, int status)
+    private static byte[] Clone(HomeSide side, uint by, ulong flags)
+    {
+        byte[] reply = new byte[16];
+        // What it shares with the others is the caller's to say; what is set in its memory is set where the body is.
+        (uint slot, int tid) = (0, 0);
+        int result = (flags & ThreadNeeds) == ThreadNeeds ? side.Clone(by, flags & (ThreadNeeds | ThreadMay), out slot, out tid) : -EINVAL;
+        BinaryPrimitives.WriteInt64LittleEndian(reply, result);
+        BinaryPrimitives.WriteUInt32LittleEndian(reply.AsSpan(8), slot);
+        BinaryPrimitives.WriteInt32LittleEndian(reply.AsSpan(12), tid);
+        return reply;
+    }
+
+    private static long Exit(HomeProcess process, HomeSide side, uint slot, int status)
     {
         process.ExpectedStatus = (status & 0xff) << 8;
-        side.Call(SYS_exit_group, [(ulong)status]);
+        side.Call(slot, SYS_exit_group, [(ulong)status]);
         return 0;
     }
 
     /// <summary>The deputy dies of the signal its body died of, without a core: there would be nothing of the body in it.</summary>
-    private static long Die(HomeProcess process, HomeSide side, int signal)
+    private static long Die(HomeProcess process, HomeSide side, uint slot, int signal)
     {
         if (signal is < 1 or > 64)
             return -EINVAL;
         process.ExpectedStatus = signal;
         if (signal != SIGKILL)
         {
-            side.Call(SYS_prlimit64, [0, RLIMIT_CORE, side.DataAddress, 0], new byte[16]);
-            side.Call(SYS_rt_sigaction, [(ulong)signal, side.DataAddress, 0, 8], new byte[32]);
-            long self = side.Call(SYS_getpid, []);
+            side.Call(slot, SYS_prlimit64, [0, RLIMIT_CORE, side.DataAddress(slot), 0], new byte[16]);
+            side.Call(slot, SYS_rt_sigaction, [(ulong)signal, side.DataAddress(slot), 0, 8], new byte[32]);
+            long self = side.Call(slot, SYS_getpid, []);
             if (self > 0)
-                side.Call(SYS_kill, [(ulong)self, (ulong)signal]);
+                side.Call(slot, SYS_kill, [(ulong)self, (ulong)signal]);
         }
         // Still there only if it is SIGKILL, or the init of a pid namespace, which its own signals do not kill.
         Processes.SendSignal(process.Pidfd, SIGKILL);
         return 0;
     }
 
-    private static long Disposition(HomeProcess process, HomeSide side, int signal, int disposition, ulong flags)
+    private static long Disposition(HomeProcess process, HomeSide side, uint slot, int signal, int disposition, ulong flags)
     {
         if (signal is < 1 or > 64)
             return -EINVAL;
@@ -67,7 +88,7 @@ internal static class HomeAnswers
             action[0] = 1;
         else if (disposition == SignalAction.Handler || !StopsByDefault(signal))
             AgentHandler(process, flags, action);
-        return side.Call(SYS_rt_sigaction, [(ulong)signal, side.DataAddress, 0, 8], action);
+        return side.Call(slot, SYS_rt_sigaction, [(ulong)signal, side.DataAddress(slot), 0, 8], action);
     }
 
     // Left to the kernel: in an orphaned process group it ignores them (KERNEL.md 9).

@@ -1,5 +1,5 @@
-// What a hosting warden asks of home's beyond plain calls (om_remote_ask → home_structural). Little endian, fixed layout; the peer is
-// authenticated but not trusted: lengths are checked where they are read.
+// What a hosting warden asks of home's beyond plain calls (om_remote_ask → home_structural). Little endian, fixed layout: the slot of the thread
+// that wants it (uint32), then what belongs to the kind. The peer is authenticated but not trusted: lengths are checked where they are read.
 using System.Buffers.Binary;
 
 namespace OpenMosix.Warden.Structure;
@@ -14,12 +14,33 @@ internal static class HomeRequest
     internal const uint Disposition = 3;
     /// <summary>ExecuteRequest.</summary>
     internal const uint Execute = 4;
+    /// <summary>uint64 flags of clone(2): the thread makes another one. Reply: int64 result, uint32 slot, int32 tid.</summary>
+    internal const uint Clone = 5;
+    /// <summary>int32 status: the thread ends.</summary>
+    internal const uint ThreadExit = 6;
 
-    internal static byte[] Number(int value)
+    internal const int SlotBytes = 4;
+
+    internal static byte[] Of(uint slot, ReadOnlySpan<byte> what)
     {
-        byte[] bytes = new byte[4];
-        BinaryPrimitives.WriteInt32LittleEndian(bytes, value);
+        byte[] bytes = new byte[SlotBytes + what.Length];
+        BinaryPrimitives.WriteUInt32LittleEndian(bytes, slot);
+        what.CopyTo(bytes.AsSpan(SlotBytes));
         return bytes;
+    }
+
+    internal static byte[] Number(uint slot, int value)
+    {
+        Span<byte> bytes = stackalloc byte[4];
+        BinaryPrimitives.WriteInt32LittleEndian(bytes, value);
+        return Of(slot, bytes);
+    }
+
+    internal static byte[] Flags(uint slot, ulong value)
+    {
+        Span<byte> bytes = stackalloc byte[8];
+        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
+        return Of(slot, bytes);
     }
 
     internal static byte[] Result(long value)

@@ -28,10 +28,11 @@ internal static class MapFile
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
+        uint slot = call.Slot;
         ulong wanted = call.Args[0], length = (call.Args[1] + PageBytes - 1) & ~(PageBytes - 1), protection = call.Args[2], flags = call.Args[3];
         ulong fd = call.Args[4], offset = call.Args[5];
         Span<byte> stat = stackalloc byte[144];
-        long known = guest.Remote.CallWith(SYS_fstat, [fd, 0], 1, stat);
+        long known = guest.Remote.CallWith(slot, SYS_fstat, [fd, 0], 1, stat);
         bool regular = known == 0 && (BinaryPrimitives.ReadUInt32LittleEndian(stat[24..]) & S_IFMT) == S_IFREG;
         bool shared = (flags & MAP_TYPE) != MAP_PRIVATE;
         if (known == -EBADF)
@@ -50,7 +51,7 @@ internal static class MapFile
         if (!stopped.Ok)
             return; // it has ended; its cell reports that
         using FrozenProcess body = stopped.Value;
-        long result = Map(guest, body, wanted, length, call.Args[1], protection, flags, fd, offset, Identify(guest, fd, stat));
+        long result = Map(guest, slot, body, wanted, length, call.Args[1], protection, flags, fd, offset, Identify(guest, slot, fd, stat));
         if (body.ReadRegisters() is { Ok: true } read)
         {
             Registers registers = read.Value;
@@ -63,10 +64,10 @@ internal static class MapFile
     }
 
     // As a later Snapshot here has to speak of it, so that home and the next host know which file it is (decision 0004).
-    private static MappedFile Identify(GuestProcess guest, ulong fd, ReadOnlySpan<byte> stat)
+    private static MappedFile Identify(GuestProcess guest, uint slot, ulong fd, ReadOnlySpan<byte> stat)
     {
         Span<byte> path = stackalloc byte[PathBytes];
-        long length = guest.Remote.CallWith(SYS_readlink, [0, 0, PathBytes], 0, Encoding.ASCII.GetBytes($"/proc/self/fd/{(int)fd}\0"), 1, path);
+        long length = guest.Remote.CallWith(slot, SYS_readlink, [0, 0, PathBytes], 0, Encoding.ASCII.GetBytes($"/proc/self/fd/{(int)fd}\0"), 1, path);
         return new()
         {
             Device = BinaryPrimitives.ReadUInt64LittleEndian(stat),
@@ -77,7 +78,7 @@ internal static class MapFile
         };
     }
 
-    private static long Map(GuestProcess guest, FrozenProcess body, ulong wanted, ulong length, ulong exactLength, ulong protection, ulong flags, ulong fd,
+    private static long Map(GuestProcess guest, uint slot, FrozenProcess body, ulong wanted, ulong length, ulong exactLength, ulong protection, ulong flags, ulong fd,
         ulong offset, MappedFile file)
     {
         // The body's own kernel chooses the address, by the same rules and among what is free there.
@@ -87,14 +88,14 @@ internal static class MapFile
             : One(body, SYS_mmap, wanted, length, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags & MAP_FIXED_NOREPLACE, NoFd, 0);
         if (address < 0)
             return address;
-        long home = guest.Remote.Call(SYS_mmap, [(ulong)address, exactLength, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, fd, offset]);
-        long result = home < 0 ? home : Fill(guest, body, (ulong)address, length, protection, flags, fd, offset, file);
+        long home = guest.Remote.Call(slot, SYS_mmap, [(ulong)address, exactLength, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, fd, offset]);
+        long result = home < 0 ? home : Fill(guest, slot, body, (ulong)address, length, protection, flags, fd, offset, file);
         if (result < 0 && !replaces)
             One(body, SYS_munmap, (ulong)address, length);
         return result;
     }
 
-    private static long Fill(GuestProcess guest, FrozenProcess body, ulong address, ulong length, ulong protection, ulong flags, ulong fd, ulong offset,
+    private static long Fill(GuestProcess guest, uint slot, FrozenProcess body, ulong address, ulong length, ulong protection, ulong flags, ulong fd, ulong offset,
         MappedFile file)
     {
         ulong shown = file.SizeBytes > offset ? Math.Min(length, file.SizeBytes - offset) : 0;
@@ -110,7 +111,7 @@ internal static class MapFile
         {
             if (One(body, SYS_ftruncate, memfd, file.SizeBytes) < 0)
                 return -ENOMEM;
-            if (shown > 0 && Copy(guest, body, memfd, shown, fd, offset) is < 0 and var failed)
+            if (shown > 0 && Copy(guest, slot, body, memfd, shown, fd, offset) is < 0 and var failed)
                 return failed;
             long mapped = One(body, SYS_mmap, address, length, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, memfd, offset);
             return mapped;
@@ -121,7 +122,7 @@ internal static class MapFile
         }
     }
 
-    private static long Copy(GuestProcess guest, FrozenProcess body, ulong memfd, ulong shown, ulong fd, ulong offset)
+    private static long Copy(GuestProcess guest, uint slot, FrozenProcess body, ulong memfd, ulong shown, ulong fd, ulong offset)
     {
         long staging = One(body, SYS_mmap, 0, shown, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, offset);
         if (staging < 0)
@@ -132,12 +133,12 @@ internal static class MapFile
             for (ulong done = 0; done < shown;)
             {
                 int want = (int)Math.Min(PieceBytes, shown - done);
-                long got = guest.Remote.CallWith(SYS_pread64, [fd, 0, (ulong)want, offset + done], 1, piece);
+                long got = guest.Remote.CallWith(slot, SYS_pread64, [fd, 0, (ulong)want, offset + done], 1, piece);
                 if (got < 0)
                     return got;
                 if (got == 0)
                     break; // it shrank meanwhile: zeros, as the page cache would show
-                if (PageWriter.Write(guest.Cell.BodyPid, new RemoteAddress((ulong)staging + done), piece.AsSpan(0, (int)got)) != 0)
+                if (PageWriter.Write(body.Pid, new RemoteAddress((ulong)staging + done), piece.AsSpan(0, (int)got)) != 0)
                     return -ENOMEM;
                 done += (ulong)got;
             }

@@ -24,23 +24,23 @@ internal static class SignalAction
         ulong address = call.Args[1];
         Span<byte> action = stackalloc byte[KernelBytes];
         // A bad pointer, size or number is the local kernel's to refuse.
-        if (address != 0 && PageReader.Read(guest.Cell.BodyPid, new RemoteAddress(address), action) == 0)
+        if (address != 0 && PageReader.Read(call.Tid, new RemoteAddress(address), action) == 0)
         {
             ulong handler = BinaryPrimitives.ReadUInt64LittleEndian(action);
             ulong flags = BinaryPrimitives.ReadUInt64LittleEndian(action[8..]);
             int disposition = handler <= 1 ? (int)handler : Handler;
             if (guest.Dispositions.Change(signal, disposition, flags & (SA_NOCLDSTOP | SA_NOCLDWAIT)))
-                guest.Remote.Ask(HomeRequest.Disposition, Request(signal, disposition, flags & (SA_NOCLDSTOP | SA_NOCLDWAIT)), out _);
+                guest.Remote.Ask(HomeRequest.Disposition, Request(call.Slot, signal, disposition, flags & (SA_NOCLDSTOP | SA_NOCLDWAIT)), out _);
         }
         guest.Remote.Answer(call.Notification, 0, RemoteSide.Continue);
     }
 
-    private static byte[] Request(int signal, int disposition, ulong flags)
+    private static byte[] Request(uint slot, int signal, int disposition, ulong flags)
     {
         byte[] request = new byte[16];
         BinaryPrimitives.WriteInt32LittleEndian(request, signal);
         BinaryPrimitives.WriteInt32LittleEndian(request.AsSpan(4), disposition);
         BinaryPrimitives.WriteUInt64LittleEndian(request.AsSpan(8), flags);
-        return request;
+        return HomeRequest.Of(slot, request);
     }
 }

@@ -9,6 +9,7 @@ namespace OpenMosix.Warden.Structure;
 internal static class StructuralCalls
 {
     private const int mmap = 9, rt_sigaction = 13, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, exit_group = 231, execveat = 322, clone3 = 435;
+    private const ulong CLONE_THREAD = 0x10000;
     private const int ENOSYS = 38;
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
@@ -26,9 +27,15 @@ internal static class StructuralCalls
             case execve or execveat:
                 Execute.Conduct(guest, call);
                 break;
+            case exit when guest.Threads.Count > 1:
+                ThreadEnd.Conduct(guest, call);
+                break;
             case exit or exit_group:
-                guest.Remote.Ask(HomeRequest.Exit, HomeRequest.Number((int)call.Args[0]), out _);
+                guest.Remote.Ask(HomeRequest.Exit, HomeRequest.Number(call.Slot, (int)call.Args[0]), out _);
                 guest.EndFromHome("exit");
+                break;
+            case clone when (call.Args[0] & CLONE_THREAD) != 0:
+                NewThread.Conduct(guest, call);
                 break;
             case fork or vfork or clone:
                 guest.GoHome(call, "fork");

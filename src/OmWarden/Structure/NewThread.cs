@@ -1,0 +1,37 @@
+// clone(2) of a thread: the deputy makes one of its own, in a slot of its own; the body's gets the same tid, because the cell's init has set
+// what comes next, and is the kernel's own work: it executes the call it made (KERNEL.md 16, 17, 22).
+using System.Buffers.Binary;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Held;
+
+namespace OpenMosix.Warden.Structure;
+
+internal static class NewThread
+{
+    private const int EIO = 5;
+
+    internal static void Conduct(GuestProcess guest, StructuralCall call)
+    {
+        byte[]? reply = guest.Remote.Ask(HomeRequest.Clone, HomeRequest.Flags(call.Slot, call.Args[0]), out int errno);
+        long made = reply is { Length: 16 } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
+        if (made < 0)
+        {
+            guest.Remote.Answer(call.Notification, made);
+            return;
+        }
+        uint slot = BinaryPrimitives.ReadUInt32LittleEndian(reply.AsSpan(8));
+        int tid = BinaryPrimitives.ReadInt32LittleEndian(reply.AsSpan(12));
+        Outcome<FrozenProcess> stopped = guest.StopIn(call);
+        if (!stopped.Ok)
+            return; // it has ended; its cell reports that
+        using FrozenProcess maker = stopped.Value;
+        Outcome<int> here = maker.CloneThread(guest.Cell.NextTid, tid);
+        if (here.Ok)
+            guest.Began(slot, tid, here.Value);
+        else
+            guest.Remote.Ask(HomeRequest.ThreadExit, HomeRequest.Number(slot, 0), out _);
+        guest.GoOn(maker);
+    }
+}
