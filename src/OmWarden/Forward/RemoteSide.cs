@@ -1,5 +1,6 @@
 // The hosting end of one process: its seccomp listener, in the engine. Any thread; Dispose waits for the engine's threads.
 using System.Runtime.InteropServices;
+using OpenMosix.Checkpoint.Snapshot;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Interop;
@@ -94,12 +95,12 @@ internal sealed unsafe class RemoteSide : IDisposable
         return OmEngine.om_remote_waits_under(handle, slot, &mask) == 1 ? mask : null;
     }
 
-    /// <summary>While quiesced: what is left of a call that was cut short. LeftNs is ulong.MaxValue where there is no timeout.</summary>
-    internal (int Number, ulong LeftNs, ulong Done)? Left(uint slot)
+    /// <summary>While quiesced: what is left of a call that was cut short.</summary>
+    internal ForwardedCall? Left(uint slot)
     {
         int number;
         ulong left, done;
-        return OmEngine.om_remote_left(handle, slot, &number, &left, &done) == 1 ? (number, left, done) : null;
+        return OmEngine.om_remote_left(handle, slot, &number, &left, &done) == 1 ? new(number, left, done) : null;
     }
 
     internal void Rest(uint slot, int number, ulong leftNs, ulong done) => OmEngine.om_remote_rest(handle, slot, number, leftNs, done);

@@ -55,7 +55,7 @@ internal sealed partial class GuestProcess
             EndFromHome(refused.Message);
             return;
         }
-        Threads.Fill(remote!.Threads().Select(thread => new GuestThread(thread.Slot, ProcessIds.InnermostTid(thread.Tid), thread.Tid)));
+        Threads.Fill(remote!.Threads().Select(thread => new GuestThread(thread.Slot, Processes.InnermostTid(thread.Tid), thread.Tid)));
         WatchCell(cell!);
         GuardMemory();
         if (remote!.Start(TimeSpan.Zero) == -ESTALE)
@@ -90,6 +90,7 @@ internal sealed partial class GuestProcess
             HomeHostname = image.HomeHostname,
             AgentArea = image.AgentArea,
             AgentSlots = image.AgentSlots,
+            Threads = { image.Threads.Select(thread => new ThreadImage { Slot = thread.Slot, UserNs = thread.UserNs, SystemNs = thread.SystemNs }) },
             Actions = { image.Actions },
             Usage = image.Usage,
         },

@@ -153,14 +153,23 @@ internal sealed partial class GuestProcess : HeldProcess
             return Replies.Failed(Stage.Restore, refused.Message, (refused as CellException)?.Errno ?? 0);
         }
         WatchCell(cell);
-        Outcome<RestoringProcess> begun = RestoringProcess.Begin(cell.BodyPid, image, cell.NextTid);
+        Outcome<RestoringProcess> begun;
+        try
+        {
+            begun = RestoringProcess.Begin(cell.BodyPid, image, cell.NextTid);
+        }
+        catch (CellException broken)
+        {
+            Discard();
+            return Replies.Failed(Stage.Restore, broken.Message, broken.Errno);
+        }
         if (!begun.Ok)
         {
             Discard();
             return Replies.Failed(begun.Failure);
         }
         restoring = begun.Value;
-        Threads.Fill(restoring.Threads);
+        Threads.Fill(restoring.Threads.Select(thread => new GuestThread(thread.Slot, thread.Tid, thread.HostTid)));
         State = GuestState.Restoring;
         return new()
         {
@@ -237,7 +246,8 @@ internal sealed partial class GuestProcess : HeldProcess
             HomeHostname = image.HomeHostname,
             HomePid = image.Pid,
             Remote = true,
-            Forwarded = tid => Threads.SlotOf(tid) is { } slot ? remote!.Left(slot) : null,
+            Slot = tid => Threads.SlotOf(tid)!.Value, // every thread was made by us
+            Forwarded = tid => remote!.Left(Threads.SlotOf(tid)!.Value),
         });
         if (!described.Ok)
         {
@@ -248,7 +258,6 @@ internal sealed partial class GuestProcess : HeldProcess
         image.Usage = remote!.Usage();
         foreach (ThreadImage thread in image.Threads)
         {
-            thread.Slot = Threads.SlotAtHome(thread.Tid);
             thread.SignalsTaken = remote.Signals(thread.Slot);
             (thread.UserNs, thread.SystemNs) = remote.ThreadUsage(thread.Slot);
         }

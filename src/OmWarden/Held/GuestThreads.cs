@@ -33,6 +33,4 @@ internal sealed class GuestThreads
                 return thread.Slot;
         return null;
     }
-
-    internal uint SlotAtHome(int tid) => bySlot.Values.First(thread => thread.AtHome == tid).Slot;
 }

@@ -37,8 +37,7 @@ internal sealed partial class HomeProcess
             bodyNode = left.BodyNode,
             image = left.Kept,
             State = left.Kept is null ? HomeState.Deputy : HomeState.DeputyKept,
-            deputy = new(left.Pid, new AgentArea(new RemoteAddress(left.AgentArea), left.AgentSlots), arena,
-                [],
+            deputy = new(left.Pid, new AgentArea(new RemoteAddress(left.AgentArea), left.AgentSlots), [], arena,
                 [.. left.Drop.Select(range => new DropRange(new RemoteAddress(range.Address), range.Bytes, range.Advice))]),
         };
     }

@@ -1,4 +1,5 @@
 // pidfd_open(2), pidfd_send_signal(2), waitid(2).
+using System.Globalization;
 using System.Runtime.InteropServices;
 using Microsoft.Win32.SafeHandles;
 
@@ -37,6 +38,14 @@ internal static unsafe partial class Processes
     {
         long fd = syscall(SYS_pidfd_open, pid, 0, 0, 0);
         return fd < 0 ? null : new SafeFileHandle((nint)fd, true);
+    }
+
+    /// <summary>The number of a process or thread in its own pid namespace (proc_pid_status(5), NSpid).</summary>
+    internal static int InnermostTid(int tid)
+    {
+        const string field = "NSpid:";
+        string line = File.ReadLines($"/proc/{tid}/status").First(text => text.StartsWith(field, StringComparison.Ordinal));
+        return int.Parse(line.AsSpan(line.LastIndexOf('\t')), CultureInfo.InvariantCulture);
     }
 
     /// <summary>0 or -errno (-3 ESRCH: it has ended).</summary>

@@ -3,6 +3,7 @@
 using System.Buffers.Binary;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Protocol.Errors;
+using OpenMosix.Warden.Cell;
 using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Held;
 
@@ -27,11 +28,24 @@ internal static class NewThread
         if (!stopped.Ok)
             return; // it has ended; its cell reports that
         using FrozenProcess maker = stopped.Value;
-        Outcome<int> here = maker.CloneThread(guest.Cell.NextTid, tid);
-        if (here.Ok)
-            guest.Began(slot, tid, here.Value);
+        if (Make(guest, maker, tid) is { } here)
+            guest.Began(slot, tid, here);
         else
             guest.Remote.Ask(HomeRequest.ThreadExit, HomeRequest.Number(slot, 0), out _);
         guest.GoOn(maker);
+    }
+
+    /// <summary>Its tid here. Null: there is none, and the maker knows or makes its call again.</summary>
+    private static int? Make(GuestProcess guest, FrozenProcess maker, int tid)
+    {
+        try
+        {
+            Outcome<int> made = maker.CloneThread(guest.Cell.NextTid, tid);
+            return made.Ok ? made.Value : null;
+        }
+        catch (CellException)
+        {
+            return null; // the cell ends, and all in it
+        }
     }
 }
