@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a deputy enters, the one place from which it executes a forwarded call, and the way back from its signal handler.
+ * Where a thread of a deputy enters, made by clone or put there by a tracer, the one place from which it executes a
+ * forwarded call, and the way back from its signal handler.
  *
  * Cancelling without a race (KERNEL.md 11): from om_call_begin up to and including `syscall` nothing has happened yet, so a
  * signal that finds the thread there may send it to om_call_cancelled. Behind it the call has had its effect, or
@@ -14,11 +15,26 @@
 
 	.text
 	.globl om_deputy_entry
-om_deputy_entry: /* rdi: the slot, rsp: the deputy's stack. Every signal is blocked; om_deputy_run opens the mask. */
+om_deputy_entry: /* rdi: the slot, rsi: the TLS, below which the stack begins. Every signal is blocked; om_deputy_run opens the mask. */
 	xor %ebp, %ebp
-	and $-16, %rsp
+	mov %rsi, %rsp
 	call om_deputy_run
 	ud2
+
+	.globl om_deputy_clone
+om_deputy_clone: /* rdi: flags, rsi: the new thread's TLS, rdx: its slot; every signal is blocked. Returns what clone(2) does. */
+	mov %rdx, %r9 /* clone has five arguments: what is here the new thread finds here */
+	xor %edx, %edx
+	xor %r10d, %r10d
+	xor %r8d, %r8d
+	mov $56, %eax
+	syscall
+	test %rax, %rax
+	jz 1f
+	ret
+1:
+	mov %r9, %rdi
+	jmp om_deputy_entry
 
 	.globl om_deputy_call
 om_deputy_call: /* rdi: the slot, esi: its request; returns the result in rax, OM_ANSWER_* in rdx */

@@ -1,23 +1,26 @@
 /* SPDX-License-Identifier: MIT
  *
- * The deputy: what the original thread does at home while its body is away. It waits on its slot, executes what the
+ * The deputy: what an original thread does at home while its body is away. It waits on its slot, executes what the
  * warden put there, answers, and waits again; its signal handler puts what arrives into the slot's ring and cancels the
- * call in progress. Runs as the job's own user, with its own stack and TLS in the agent's block, every signal open;
+ * call in progress. Runs as the job's own user, with a stack and TLS of its own in the agent's area, every signal open;
  * trusts the warden, and is trusted by nobody. If the warden dies it waits; if it comes back it finds the slot as it
- * was.
+ * was. Threads have nothing in common but the arena's doorbell: none waits for another.
  *
  * The handler is installed with every signal in sa_mask (it never nests: one writer to the ring), SA_SIGINFO,
  * SA_ONSTACK unset, SA_RESTART unset.
  */
 #include "agent.h"
 
-#define FUTEX_WAIT        0
-#define FUTEX_WAKE        1
-#define SIG_SETMASK       2
-#define ARCH_SET_FS       0x1002
-#define NR_RT_SIGPROCMASK 14
-#define NR_ARCH_PRCTL     158
-#define NR_FUTEX          202
+#define FUTEX_WAIT         0
+#define FUTEX_WAKE         1
+#define SIG_SETMASK        2
+#define ARCH_SET_FS        0x1002
+#define NR_RT_SIGPROCMASK  14
+#define NR_EXIT            60
+#define NR_ARCH_PRCTL      158
+#define NR_GETTID          186
+#define NR_FUTEX           202
+#define NR_SET_TID_ADDRESS 218
 
 _Static_assert(offsetof(struct om_slot, cancel) == 24, "SLOT_CANCEL of deputy.S");
 _Static_assert(offsetof(struct om_slot, args) == 40, "SLOT_ARGS of deputy.S");
@@ -28,19 +31,58 @@ struct answer {
 };
 
 struct answer om_deputy_call(struct om_slot *slot, uint32_t request);
-void om_deputy_run(struct om_slot *slot);
+int64_t om_deputy_clone(uint64_t flags, uint64_t tls, uint64_t slot);
+void om_deputy_run(struct om_slot *slot, struct om_slot **tls);
 void om_signal_handler(int signo, uint8_t *info, uint8_t *context);
-extern char om_agent_start[], om_call_begin[], om_call_end[], om_call_cancelled[];
+extern char om_call_begin[], om_call_end[], om_call_cancelled[];
 
-static void wait_for_change(uint32_t *word, uint32_t value)
+static void set_mask(uint64_t blocked)
 {
-	om_syscall(NR_FUTEX, (uint64_t)word, FUTEX_WAIT, value, 0, 0, 0);
+	om_syscall(NR_RT_SIGPROCMASK, SIG_SETMASK, (uint64_t)&blocked, 0, sizeof(blocked), 0, 0);
 }
 
-static void ring(struct om_slot *slot)
+static void ring(const struct om_slot *slot)
 {
-	__atomic_fetch_add(&slot->doorbell, 1, __ATOMIC_SEQ_CST);
-	om_syscall(NR_FUTEX, (uint64_t)&slot->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
+	struct om_arena *arena = (struct om_arena *)slot->arena;
+
+	/* In this order: whoever the bell wakes finds out who rang. */
+	__atomic_fetch_or(&arena->rung[slot->index / 64], 1ull << (slot->index % 64), __ATOMIC_SEQ_CST);
+	__atomic_fetch_add(&arena->doorbell, 1, __ATOMIC_SEQ_CST);
+	om_syscall(NR_FUTEX, (uint64_t)&arena->doorbell, FUTEX_WAKE, 1, 0, 0, 0);
+}
+
+/* With every signal blocked: until it has a stack and a TLS of its own, a handler of the new thread would work on those
+ * of the one that makes it. */
+static struct answer make_thread(const struct om_slot *slot)
+{
+	struct answer answer = {0, 0};
+
+	set_mask(~0ull);
+	answer.result = om_deputy_clone(slot->args[0], slot->args[2] + OM_THREAD_TLS, slot->args[1]);
+	set_mask(0);
+	return answer;
+}
+
+/* What is queued for the process from here on another thread takes. */
+_Noreturn static void end_thread(struct om_slot *slot)
+{
+	set_mask(~0ull);
+	slot->gone = (uint32_t)om_syscall(NR_GETTID, 0, 0, 0, 0, 0, 0);
+	om_syscall(NR_SET_TID_ADDRESS, (uint64_t)&slot->gone, 0, 0, 0, 0, 0);
+	for (;;)
+		om_syscall(NR_EXIT, slot->args[0], 0, 0, 0, 0, 0);
+}
+
+static struct answer execute(struct om_slot *slot, uint32_t request)
+{
+	switch (slot->number) {
+	case OM_DEPUTY_CLONE:
+		return make_thread(slot);
+	case OM_DEPUTY_EXIT:
+		end_thread(slot);
+	default:
+		return om_deputy_call(slot, request);
+	}
 }
 
 static void give_answer(struct om_slot *slot, uint32_t request, struct answer answer)
@@ -51,24 +93,21 @@ static void give_answer(struct om_slot *slot, uint32_t request, struct answer an
 	ring(slot);
 }
 
-void om_deputy_run(struct om_slot *slot)
+void om_deputy_run(struct om_slot *slot, struct om_slot **tls)
 {
 	/* The first word of the TLS is how the handler finds the slot. */
-	struct om_slot **tls = (struct om_slot **)(om_agent_start + OM_AREA_BLOCK_OFFSET + OM_BLOCK_DEPUTY_TLS);
-	uint64_t open = 0;
-
 	*tls = slot;
 	om_syscall(NR_ARCH_PRCTL, ARCH_SET_FS, (uint64_t)tls, 0, 0, 0, 0);
-	om_syscall(NR_RT_SIGPROCMASK, SIG_SETMASK, (uint64_t)&open, 0, sizeof(open), 0, 0);
+	set_mask(0);
 
 	for (;;) {
 		uint32_t request = __atomic_load_n(&slot->request, __ATOMIC_ACQUIRE);
 
 		if (request == slot->answer) {
-			wait_for_change(&slot->request, request);
+			om_syscall(NR_FUTEX, (uint64_t)&slot->request, FUTEX_WAIT, request, 0, 0, 0);
 			continue;
 		}
-		give_answer(slot, request, om_deputy_call(slot, request));
+		give_answer(slot, request, execute(slot, request));
 	}
 }
 
@@ -80,8 +119,10 @@ static void keep(struct om_slot *slot, int signo, const uint8_t *info)
 {
 	uint32_t head = slot->signal_head, tail;
 
+	/* The fifth argument means nothing to the kernel: a tracer that finds the thread here finds the signal it has
+	 * in hand (DeputyHandler.cs). */
 	while (head - (tail = __atomic_load_n(&slot->signal_tail, __ATOMIC_ACQUIRE)) >= OM_SIGNAL_RING)
-		wait_for_change(&slot->signal_tail, tail);
+		om_syscall(NR_FUTEX, (uint64_t)&slot->signal_tail, FUTEX_WAIT, tail, 0, (uint64_t)info, 0);
 
 	struct om_signal *signal = &slot->signals[head % OM_SIGNAL_RING];
 

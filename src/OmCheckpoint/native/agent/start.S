@@ -2,7 +2,7 @@
  *
  * The head of the blob (struct om_agent_header) and the entry of a batch.
  */
-#define OM_ABI_VERSION 1
+#define OM_ABI_VERSION 2
 
 	.section .agent.header, "ax", @progbits
 	.globl om_agent_start
