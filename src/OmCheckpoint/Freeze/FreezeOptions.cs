@@ -10,7 +10,7 @@ public sealed record FreezeOptions
 
     /// <summary>Where the agent already lies (a remote or a deputy); null: a native process, the agent is brought in when needed
     /// and taken out by Thaw.</summary>
-    public RemoteAddress? AgentArea { get; init; }
+    public AgentArea? AgentArea { get; init; }
 
     /// <summary>The process runs under a filter of ours: it is suspended while the process is frozen.</summary>
     public bool SuspendSeccomp { get; init; }

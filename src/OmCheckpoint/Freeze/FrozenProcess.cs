@@ -25,7 +25,7 @@ public sealed class FrozenProcess : IDisposable
         _frozen = frozen;
     }
 
-    public int Pid => _frozen.Tracee.Pid;
+    public int Pid => _frozen.Tracee.Tid;
 
     /// <summary>True when it was stopped by a signal (SIGSTOP...): it stays so when thawed.</summary>
     public bool IsStopped => _frozen.GroupStopped;

@@ -56,7 +56,7 @@ internal sealed class FrozenThread
         }
 
         var observation = SleepObservation.Observe(pid);
-        var tracee = new Tracee(pid);
+        var tracee = new Tracee(pid, new TrapState());
         var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD);
         if (error != 0)
         {
@@ -85,11 +85,11 @@ internal sealed class FrozenThread
     {
         if (_agent is null)
         {
-            var areas = MemoryMap.Read(Tracee.Pid);
+            var areas = MemoryMap.Read(Tracee.Tid);
             var instruction = AddressSpace.SyscallInstruction(Tracee, areas);
             _agent = _options.AgentArea is { } area
                 ? Tracing.Agent.Find(Tracee, area, instruction)
-                : Tracing.Agent.Insert(Tracee, AddressSpace.ForAgent(areas), instruction);
+                : Tracing.Agent.Insert(Tracee, AddressSpace.ForAgent(areas, AgentRoom.For(Tracee.Tid, 1)), instruction);
         }
 
         return _agent;
@@ -110,6 +110,7 @@ internal sealed class FrozenThread
     /// <summary>Goes on where it was.</summary>
     public void LetGo()
     {
+        _agent?.PutBack(Tracee);
         _agent?.Leave();
         Tracee.Registers = RestartRules.ForThaw(Tracee.Registers, Context with { Now = ClockReader.Monotonic });
         Release();
@@ -123,16 +124,16 @@ internal sealed class FrozenThread
     /// <returns>True: it goes on, into its handler or its end, and is no longer ours.</returns>
     public bool EndWait(ulong mask)
     {
-        var status = ProcessStatus.Read(Tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
+        var status = ProcessStatus.Read(Tracee.Tid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
         if (!status.WouldTake(mask))
         {
             return false;
         }
 
         var agent = Agent();
-        agent.Leave();
+        agent.PutBack(Tracee);
         var registers = Tracee.Registers;
-        var where = agent.Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
+        var where = agent.Area.BatchData;
         Tracee.Write(where, BitConverter.GetBytes(mask));
         Tracee.Registers = RestartRules.Suspended(registers, agent.SyscallInstruction, where);
         var stop = Tracee.ResumeUntil(Ptrace.PTRACE_CONT, stopped => stopped.IsSignalDelivery);
@@ -146,7 +147,7 @@ internal sealed class FrozenThread
     {
         if (Tracee.HeldStop)
         {
-            _ = Kernel.Kill(Tracee.Pid, Signals.SIGSTOP);
+            _ = Kernel.Kill(Tracee.Tid, Signals.SIGSTOP);
         }
 
         Tracee.Detach(signal);
@@ -171,7 +172,7 @@ internal sealed class FrozenThread
 
     private static Outcome<FrozenThread> Take(Tracee tracee, FreezeOptions options, WaitStatus stop, SleepObservation? observation, Interruption? interruption)
     {
-        var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
+        var status = ProcessStatus.Read(tracee.Tid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
         var registers = tracee.Registers;
         var refusal = status.Threads > 1 ? Refusals.Threads(status.Threads)
             : registers.Cs != UserCodeSegment64 ? Refusals.ThirtyTwoBit(status.Name)
@@ -190,7 +191,7 @@ internal sealed class FrozenThread
 
         var groupStopped = stop.StopSignal != Signals.SIGTRAP;
         var context = new StopContext(
-            groupStopped, status.Deliverable != 0, observation?.WaitingSince(tracee.Pid, (long)registers.OrigRax), ClockReader.Monotonic);
+            groupStopped, status.Deliverable != 0, observation?.WaitingSince(tracee.Tid, (long)registers.OrigRax), ClockReader.Monotonic);
         tracee.TrapIgnored = (status.Ignored & Signals.Bit(Signals.SIGTRAP)) != 0;
         tracee.Registers = RseqRules.AbortSection(tracee, interruption is { Answered: false } said ? RestartRules.NotTaken(registers, said.Rest) : registers);
         return new FrozenThread(tracee, options, groupStopped, context);

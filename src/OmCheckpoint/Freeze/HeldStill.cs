@@ -18,7 +18,7 @@ public sealed class HeldStill : IDisposable
         var thread = new TracerThread(pid);
         var held = thread.Invoke(() =>
         {
-            var tracee = new Tracee(pid);
+            var tracee = new Tracee(pid, new TrapState());
             if (tracee.Seize(Interop.Ptrace.PTRACE_O_TRACESYSGOOD) != 0)
             {
                 return false;

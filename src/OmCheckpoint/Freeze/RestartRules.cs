@@ -187,7 +187,7 @@ internal static class RestartRules
     private static long? Timespec(Tracee tracee, ulong address)
     {
         Span<byte> bytes = stackalloc byte[16];
-        if (RemoteMemory.Read(tracee.Pid, new RemoteAddress(address), bytes, out _) != 0)
+        if (RemoteMemory.Read(tracee.Tid, new RemoteAddress(address), bytes, out _) != 0)
         {
             return null;
         }

@@ -11,14 +11,13 @@ namespace OpenMosix.Checkpoint.Restore;
 /// tracer's thread.</summary>
 internal static class BlankChild
 {
-    private const ulong PROT_NONE = 0;
     private const ulong MREMAP_MAYMOVE = 1;
     private const ulong MREMAP_FIXED = 2;
 
     /// <summary>Seizes it; it is killed if the tracer ends.</summary>
     public static Tracee Seize(int pid)
     {
-        var tracee = new Tracee(pid);
+        var tracee = new Tracee(pid, new TrapState());
         var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_SUSPEND_SECCOMP);
         if (error != 0)
         {
@@ -37,7 +36,7 @@ internal static class BlankChild
     /// <summary>Why this kernel's vDSO cannot stand for the image's; null: it can.</summary>
     public static Refusal? Differs(Tracee tracee, ProcessImage image)
     {
-        var areas = MemoryMap.Read(tracee.Pid);
+        var areas = MemoryMap.Read(tracee.Tid);
         var here = areas.FirstOrDefault(area => area.IsVdso);
         var there = image.Mappings.FirstOrDefault(mapping => mapping.Kind is MappingKind.Vdso);
         if (here is null || there is null)
@@ -55,8 +54,8 @@ internal static class BlankChild
     /// <summary>The agent comes in, everything else goes out, the kernel's areas move to where the body knows them.</summary>
     public static Agent Clear(Tracee tracee, ProcessImage image)
     {
-        var areas = MemoryMap.Read(tracee.Pid);
-        var agent = Agent.Insert(tracee, new RemoteAddress(image.AgentArea), AddressSpace.SyscallInstruction(tracee, areas));
+        var areas = MemoryMap.Read(tracee.Tid);
+        var agent = Agent.Insert(tracee, AgentArea.Of(image), AddressSpace.SyscallInstruction(tracee, areas));
         var kernels = areas.Where(area => area.IsVdso || area.IsVvar).ToList();
         var targets = image.Mappings.Where(IsKernels).ToList();
         ulong start = kernels.Min(area => area.Start), bytes = kernels.Max(area => area.End) - start;
@@ -64,13 +63,11 @@ internal static class BlankChild
         var aside = AddressSpace.Free(
             areas.Select(area => (area.Start, area.End))
                 .Concat(image.Mappings.Select(mapping => (mapping.Start, mapping.End)))
-                .Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)),
+                .Append((agent.Area.Base.Value, agent.Area.End.Value)),
             bytes);
 
         var batch = agent.NewBatch(stopOnError: true);
         ProcessState.AddUntied(batch, tracee);
-        // The arena is home's; here its addresses are only taken, so that the body never maps something there.
-        batch.Add(CallNumber.mprotect, image.AgentArea + AgentAbi.ArenaOffset, AgentAbi.ArenaBytes, PROT_NONE);
         AddMove(batch, kernels, start, aside.Value);
         foreach (var area in areas.Where(area => !area.IsVdso && !area.IsVvar && !area.IsVsyscall))
         {

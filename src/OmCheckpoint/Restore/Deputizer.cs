@@ -35,11 +35,11 @@ internal static class Deputizer
             throw;
         }
 
-        agent.Leave(unmap: false);
+        agent.PutBack(frozen.Tracee);
         Enter(frozen.Tracee, agent.Area);
         frozen.Release();
         return new DeputyProcess(
-            frozen.Tracee.Pid, agent.Area, agent.Area + AgentAbi.ArenaOffset, arena, [.. ToDrop(image)]);
+            frozen.Tracee.Tid, agent.Area, arena, [.. ToDrop(image)]);
     }
 
     /// <summary>What the body did with signals, its own rseq and so on, the deputy does in its stead.</summary>
@@ -54,14 +54,13 @@ internal static class Deputizer
     }
 
     /// <summary>Registers with which the thread enters the agent's loop. Every signal stays blocked until the agent has its TLS.</summary>
-    public static void Enter(Tracee tracee, RemoteAddress area)
+    public static void Enter(Tracee tracee, AgentArea area)
     {
         var registers = tracee.Registers;
-        var slot = area + AgentAbi.ArenaOffset;
-        registers.Rip = (area + AgentBlob.DeputyEntry).Value;
-        registers.Rdi = slot.Value;
-        registers.Rsp = (area + AgentAbi.BlockOffset + AgentAbi.DeputyStack).Value;
-        registers.FsBase = (area + AgentAbi.BlockOffset + AgentAbi.DeputyTls).Value;
+        registers.Rip = (area.Base + AgentBlob.DeputyEntry).Value;
+        registers.Rdi = area.Slot(0).Value;
+        registers.Rsi = area.Tls(0).Value;
+        registers.Rsp = area.Tls(0).Value;
         registers.Rax = 0;
         registers.OrigRax = ulong.MaxValue;
         registers.Eflags = 0x202;
@@ -90,13 +89,13 @@ internal static class Deputizer
         var create = agent.NewBatch();
         create.Add(CallNumber.memfd_create, create.Data("om-arena\0"u8), MFD_CLOEXEC | MFD_ALLOW_SEALING);
         var descriptor = (ulong)FileStand.Execute(agent, create, "making the arena")[0];
-        var error = Kernel.TakeDescriptor(tracee.Pid, (int)descriptor, out var arena);
+        var error = Kernel.TakeDescriptor(tracee.Tid, (int)descriptor, out var arena);
         // Not by the process: its RLIMIT_FSIZE is for its own files.
-        error = error != 0 ? error : Kernel.Truncate(arena!, AgentAbi.ArenaBytes);
+        error = error != 0 ? error : Kernel.Truncate(arena!, (long)agent.Area.ArenaBytes);
 
         var map = agent.NewBatch();
         map.Add(
-            CallNumber.mmap, (agent.Area + AgentAbi.ArenaOffset).Value, AgentAbi.ArenaBytes, Mappings.PROT_READ | Mappings.PROT_WRITE,
+            CallNumber.mmap, agent.Area.Arena.Value, agent.Area.ArenaBytes, Mappings.PROT_READ | Mappings.PROT_WRITE,
             Mappings.MAP_SHARED | Mappings.MAP_FIXED, descriptor, 0);
         map.Add(CallNumber.close, descriptor);
         var results = agent.Run(map);
@@ -106,13 +105,22 @@ internal static class Deputizer
             throw new TraceeException("mapping the arena", error != 0 ? error : (int)-results[results.FirstError]);
         }
 
-        var slot = agent.Area + AgentAbi.ArenaOffset;
-        Span<byte> field = stackalloc byte[sizeof(ulong)];
-        BinaryPrimitives.WriteUInt64LittleEndian(field, (slot + AgentAbi.SlotHeaderBytes).Value);
-        tracee.Write(slot + AgentAbi.SlotData, field);
-        BinaryPrimitives.WriteInt32LittleEndian(field, tracee.Pid);
-        tracee.Write(slot + AgentAbi.SlotTid, field[..sizeof(int)]);
+        Span<byte> slots = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(slots, agent.Area.Slots);
+        tracee.Write(agent.Area.Arena + AgentAbi.ArenaSlots, slots);
+        AddThread(tracee, agent.Area, 0);
         return arena!;
+    }
+
+    /// <summary>What the thread has to know of its slot, and the warden of the thread.</summary>
+    private static void AddThread(Tracee tracee, AgentArea area, uint slot)
+    {
+        var header = new byte[AgentAbi.SlotArena + sizeof(ulong)];
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(AgentAbi.SlotIndex), slot);
+        BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(AgentAbi.SlotTid), tracee.Tid);
+        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(AgentAbi.SlotData), area.DataOf(slot).Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(AgentAbi.SlotArena), area.Arena.Value);
+        tracee.Write(area.Slot(slot), header);
     }
 
     /// <summary>The private pages of the skeleton, but for arguments and environment: ps(1) reads them.</summary>

@@ -9,8 +9,7 @@ public readonly record struct DropRange(RemoteAddress Address, ulong Bytes, int 
 /// <summary>What Deputize left: the deputy runs, detached.</summary>
 public sealed record DeputyProcess(
     int Pid,
-    RemoteAddress AgentArea,
-    RemoteAddress ArenaAddress,
+    AgentArea Area,
     SafeFileHandle Arena,
     IReadOnlyList<DropRange> Drop) : IDisposable
 {

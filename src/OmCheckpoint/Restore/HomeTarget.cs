@@ -23,8 +23,8 @@ internal sealed class HomeTarget : IRestoreTarget
         try
         {
             var extents = new ExtentIndex(image);
-            var skeleton = new Skeleton(frozen.Tracee.Pid, image, extents);
-            Files = made = FileStand.Make(agent, image, skeleton.Lacks, skeleton.Taken.Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)));
+            var skeleton = new Skeleton(frozen.Tracee.Tid, image, extents);
+            Files = made = FileStand.Make(agent, image, skeleton.Lacks, skeleton.Taken.Append((image.AgentArea, AgentArea.Of(image).End.Value)));
             var batch = agent.NewBatch(stopOnError: true);
             skeleton.AddRepair(batch, Files);
             foreach (var mapping in Mappings.OfBody(image))
@@ -48,7 +48,7 @@ internal sealed class HomeTarget : IRestoreTarget
     public static void TakeBack(FrozenThread frozen, ProcessImage image, FinishOptions options)
     {
         // Read now that the deputy stands: what its handler has put there meanwhile, no one else has seen.
-        var ring = SignalRing.Take(frozen.Tracee, new RemoteAddress(image.AgentArea));
+        var ring = SignalRing.Take(frozen.Tracee, AgentArea.Of(image));
         BodyState.SetThread(frozen.Agent(), frozen.Tracee, image, [.. options.Signals, .. ring]);
         GoOn(frozen, image);
     }
@@ -58,7 +58,7 @@ internal sealed class HomeTarget : IRestoreTarget
         var agent = _frozen.Agent();
         BodyState.SetMemory(agent, _image, Files);
         _converted = true;
-        var ring = SignalRing.Take(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
+        var ring = SignalRing.Take(_frozen.Tracee, AgentArea.Of(_image));
         BodyState.SetThread(agent, _frozen.Tracee, _image, [.. options.Signals, .. ring]);
         return (SafeFileHandle?)null;
     }
@@ -72,7 +72,7 @@ internal sealed class HomeTarget : IRestoreTarget
         {
             PendingSignals.Drain(_frozen.Agent(), _frozen.Tracee, _image);
             Deputizer.Convert(_frozen.Agent(), _frozen.Tracee, _image);
-            Deputizer.Enter(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
+            Deputizer.Enter(_frozen.Tracee, AgentArea.Of(_image));
             _frozen.Release();
             return;
         }
@@ -92,8 +92,9 @@ internal sealed class HomeTarget : IRestoreTarget
     {
         var agent = frozen.Agent();
         var registers = SleepAgain.Prepare(agent, frozen.Tracee, image, native: true);
+        agent.PutBack(frozen.Tracee);
         agent.SetTrap(Dispositions.OfBody(image, Signals.SIGTRAP));
-        agent.Leave(unmap: true);
+        agent.Unmap();
         BodyState.SetRegisters(frozen.Tracee, image, registers);
         frozen.Release();
     }

@@ -73,7 +73,7 @@ internal static class ProcessState
 
     private static void AddRseqUnregistered(Batch batch, Tracee tracee)
     {
-        Tracee.Check(Ptrace.GetRseqConfiguration(tracee.Pid, out var rseq), "PTRACE_GET_RSEQ_CONFIGURATION");
+        Tracee.Check(Ptrace.GetRseqConfiguration(tracee.Tid, out var rseq), "PTRACE_GET_RSEQ_CONFIGURATION");
         if (rseq.Address != 0)
         {
             batch.Add(CallNumber.rseq, rseq.Address, rseq.Size, RSEQ_FLAG_UNREGISTER, rseq.Signature);

@@ -28,7 +28,7 @@ internal sealed class RemoteTarget : IRestoreTarget
         _agent = BlankChild.Clear(tracee, image);
         var extents = new ExtentIndex(image);
         var taken = image.Mappings.Select(mapping => (mapping.Start, mapping.End))
-            .Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes));
+            .Append((image.AgentArea, AgentArea.Of(image).End.Value));
         Files = FileStand.Make(_agent, image, _ => true, taken);
         var batch = _agent.NewBatch(stopOnError: true);
         foreach (var mapping in Mappings.OfBody(image))
@@ -60,13 +60,13 @@ internal sealed class RemoteTarget : IRestoreTarget
     {
         if (_image.Stopped)
         {
-            _ = Kernel.Kill(_tracee.Pid, Signals.SIGSTOP);
+            _ = Kernel.Kill(_tracee.Tid, Signals.SIGSTOP);
         }
 
         _tracee.Detach();
     }
 
-    public void Abort() => _ = Kernel.Kill(_tracee.Pid, Signals.SIGKILL);
+    public void Abort() => _ = Kernel.Kill(_tracee.Tid, Signals.SIGKILL);
 
     // The listener lies in the child's table for two batches in which nothing else runs; the second runs although the filter would stop it
     // (PTRACE_O_SUSPEND_SECCOMP).
@@ -82,7 +82,7 @@ internal sealed class RemoteTarget : IRestoreTarget
             SECCOMP_FILTER_FLAG_NEW_LISTENER | SECCOMP_FILTER_FLAG_TSYNC_ESRCH | SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV,
             install.Data(descriptor));
         var listener = (ulong)FileStand.Execute(_agent, install, "installing the filter")[index];
-        var error = Kernel.TakeDescriptor(_tracee.Pid, (int)listener, out var taken);
+        var error = Kernel.TakeDescriptor(_tracee.Tid, (int)listener, out var taken);
         if (error != 0)
         {
             throw new TraceeException("taking the listener", error);

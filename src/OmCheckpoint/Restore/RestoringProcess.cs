@@ -137,7 +137,7 @@ public sealed class RestoringProcess : IDisposable
 
     private static Outcome<FrozenThread> StopDeputy(int pid, ProcessImage image)
     {
-        var stopped = FrozenThread.Stop(pid, new FreezeOptions { AgentArea = new RemoteAddress(image.AgentArea) }, CancellationToken.None);
+        var stopped = FrozenThread.Stop(pid, new FreezeOptions { AgentArea = AgentArea.Of(image) }, CancellationToken.None);
         if (stopped.Ok)
         {
             DeputyHandler.Leave(stopped.Value.Tracee);

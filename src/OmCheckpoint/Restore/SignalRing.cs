@@ -8,9 +8,9 @@ namespace OpenMosix.Checkpoint.Restore;
 /// no body. The slot is the job's own memory, so nothing in it is believed beyond the ring's size.</summary>
 internal static class SignalRing
 {
-    public static List<byte[]> Take(Tracee tracee, RemoteAddress area)
+    public static List<byte[]> Take(Tracee tracee, AgentArea area)
     {
-        var slot = area + AgentAbi.ArenaOffset;
+        var slot = area.Slot(0);
         Span<byte> ends = stackalloc byte[2 * sizeof(uint)];
         tracee.Read(slot + AgentAbi.SlotSignalHead, ends);
         var head = BinaryPrimitives.ReadUInt32LittleEndian(ends);

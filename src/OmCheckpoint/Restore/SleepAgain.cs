@@ -59,7 +59,7 @@ internal static class SleepAgain
 
     private static long Begin(Agent agent, Tracee tracee, in Registers call, long left)
     {
-        var time = agent.Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
+        var time = agent.Area.BatchData;
         Span<byte> timespec = stackalloc byte[16];
         BinaryPrimitives.WriteInt64LittleEndian(timespec, left / NsPerSecond);
         BinaryPrimitives.WriteInt64LittleEndian(timespec[8..], left % NsPerSecond);

@@ -18,7 +18,7 @@ internal static class SnapshotTaker
 {
     public static Outcome<ProcessImage> Take(FrozenThread frozen, SnapshotOptions options)
     {
-        var pid = frozen.Tracee.Pid;
+        var pid = frozen.Tracee.Tid;
         var status = ProcessStatus.Read(pid) ?? throw new TraceeException($"process {pid} is gone", Errno.ESRCH);
         if (!options.Remote && ProcessRules.Check(pid, status) is { } refusal)
         {
@@ -28,7 +28,7 @@ internal static class SnapshotTaker
         // With the agent in, so that its own areas are known for what they are.
         var agent = frozen.Agent();
         VdsoStep.Out(frozen, MemoryMap.Read(pid));
-        var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Value, agent.Area.Value + AgentAbi.AreaBytes)).ToList();
+        var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Base.Value, agent.Area.End.Value)).ToList();
         if (areas.Select(MappingRules.Check).FirstOrDefault(found => found is not null) is { } mappingRefusal)
         {
             return Failures.Refused(Stage.Snapshot, mappingRefusal);
@@ -42,7 +42,8 @@ internal static class SnapshotTaker
             Name = ReadLine($"/proc/{pid}/comm"),
             Pid = options.HomePid != 0 ? options.HomePid : pid,
             Cpu = new Protocol.V1.Cpu { Vendor = CpuFeatures.Vendor, Features = Google.Protobuf.ByteString.CopyFrom(CpuFeatures.Read()) },
-            AgentArea = agent.Area.Value,
+            AgentArea = agent.Area.Base.Value,
+            AgentSlots = agent.Area.Slots,
             Personality = Convert.ToUInt32(ReadLine($"/proc/{pid}/personality"), 16),
             ResidentBytes = status.ResidentBytes,
             HomeHostname = options.HomeHostname.Length > 0 ? options.HomeHostname : ReadLine("/proc/sys/kernel/hostname"),

@@ -28,7 +28,7 @@ internal static class ThreadSnapshot
     public static void Take(FrozenThread frozen, Agent agent, ProcessImage image, SnapshotOptions options)
     {
         var tracee = frozen.Tracee;
-        var status = ProcessStatus.Read(tracee.Pid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
+        var status = ProcessStatus.Read(tracee.Tid) ?? throw new TraceeException("the process is gone", Errno.ESRCH);
         var resumption = RestartRules.ForImage(tracee, tracee.Registers, frozen.Context);
         var thread = new ThreadImage
         {
@@ -43,7 +43,7 @@ internal static class ThreadSnapshot
         Restartable(tracee, thread);
         // Ours is read before the process reads its own: what lies between makes a sleep longer, never shorter.
         var ours = ClockReader.Monotonic;
-        Ask(tracee.Pid, agent, image, thread);
+        Ask(tracee.Tid, agent, image, thread);
         if (resumption.Call != 0)
         {
             // Told on the process's own clock, which in a cell is home's.
@@ -136,10 +136,7 @@ internal static class ThreadSnapshot
         for (var signal = 1; signal <= Signals.Count; signal++)
         {
             Tracee.Check(results[signal - 1], $"rt_sigaction({signal})");
-            var bytes = signal == Signals.SIGTRAP && !agent.TrapDisposition.IsEmpty
-                ? agent.TrapDisposition
-                : results.Bytes(actions + (ulong)((signal - 1) * KernelSigactionBytes), KernelSigactionBytes);
-            AddAction(image, signal, bytes);
+            AddAction(image, signal, results.Bytes(actions + (ulong)((signal - 1) * KernelSigactionBytes), KernelSigactionBytes));
         }
 
         Tracee.Check(results[altstack], "sigaltstack");

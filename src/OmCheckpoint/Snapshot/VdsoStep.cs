@@ -23,6 +23,8 @@ internal static class VdsoStep
             return;
         }
 
+        // Each step is a forced SIGTRAP.
+        var trap = tracee.TrapIgnored ? frozen.Agent().ReadTrap() : null;
         using var filtered = frozen.Filtered();
         var mask = tracee.SignalMask;
         tracee.SignalMask = ~Signals.Bit(Signals.SIGTRAP);
@@ -36,6 +38,11 @@ internal static class VdsoStep
         finally
         {
             tracee.SignalMask = mask;
+        }
+
+        if (trap is not null)
+        {
+            frozen.Agent().SetTrap(trap);
         }
 
         if (MustStep(tracee.Registers, vdso))

@@ -10,7 +10,7 @@ internal static class SignalQueue
     /// <summary>Adds what queues signals for the thread. The process is asked who it is: in a namespace its pid is another one.</summary>
     public static void AddToSelf(Batch batch, Tracee tracee, IEnumerable<byte[]> signals)
     {
-        var (pid, tid) = ProcessStatus.InnermostIds(tracee.Pid);
+        var (pid, tid) = ProcessStatus.InnermostIds(tracee.Tid);
         foreach (var siginfo in signals)
         {
             batch.Add(CallNumber.rt_tgsigqueueinfo, (ulong)pid, (ulong)tid, (ulong)SignalOf(siginfo), batch.Data(siginfo));
@@ -19,7 +19,7 @@ internal static class SignalQueue
 
     public static void AddToProcess(Batch batch, Tracee tracee, IEnumerable<byte[]> signals)
     {
-        var (pid, _) = ProcessStatus.InnermostIds(tracee.Pid);
+        var (pid, _) = ProcessStatus.InnermostIds(tracee.Tid);
         foreach (var siginfo in signals)
         {
             batch.Add(CallNumber.rt_sigqueueinfo, (ulong)pid, (ulong)SignalOf(siginfo), batch.Data(siginfo));
@@ -36,7 +36,7 @@ internal static class SignalQueue
         var buffer = new byte[AtOnce * Ptrace.SiginfoBytes];
         while (true)
         {
-            var count = Ptrace.PeekSiginfo(tracee.Pid, shared, (ulong)signals.Count, buffer);
+            var count = Ptrace.PeekSiginfo(tracee.Tid, shared, (ulong)signals.Count, buffer);
             Tracee.Check(count, "PTRACE_PEEKSIGINFO");
             for (var i = 0; i < count; i++)
             {
