@@ -14,11 +14,14 @@ internal static class BlankChild
     private const ulong MREMAP_MAYMOVE = 1;
     private const ulong MREMAP_FIXED = 2;
 
+    /// <summary>PTRACE_O_* of its threads.</summary>
+    public const int WhileHeld = Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_SUSPEND_SECCOMP;
+
     /// <summary>Seizes it; it is killed if the tracer ends.</summary>
     public static Tracee Seize(int pid)
     {
         var tracee = new Tracee(pid, new TrapState());
-        var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_SUSPEND_SECCOMP);
+        var error = tracee.Seize(WhileHeld);
         if (error != 0)
         {
             throw new TraceeException($"the blank child {pid} cannot be seized", error);
@@ -75,7 +78,7 @@ internal static class BlankChild
         }
 
         AddMove(batch, kernels.Select(area => area with { Start = area.Start - start + aside.Value, End = area.End - start + aside.Value }), aside.Value, target);
-        FileStand.Execute(agent, batch, "clearing the blank child");
+        agent.Execute(batch, "clearing the blank child");
         agent.SyscallInstruction = agent.SyscallInstruction - start + target;
         return agent;
     }

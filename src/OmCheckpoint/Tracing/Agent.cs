@@ -81,25 +81,26 @@ internal sealed class Agent
         return batch.Run(tracee, injection, this);
     }
 
-    internal void Execute(in Injection injection) =>
+    /// <summary>Runs a batch in which every call must succeed.</summary>
+    public BatchResults Execute(Batch batch, string what) => Execute(batch, _host, what);
+
+    public BatchResults Execute(Batch batch, Tracee tracee, string what)
+    {
+        var results = Run(batch, tracee);
+        var failed = results.FirstError;
+        return failed < 0 ? results : throw new TraceeException($"{what} (step {failed})", (int)-results[failed]);
+    }
+
+    internal void RunCalls(in Injection injection) =>
         injection.Run(Area.Base + AgentBlob.BatchEntry, Area.Base + AgentBlob.BatchEnd, Area.BatchStack, Area.Batch.Value);
 
-    /// <summary>Queues for the thread what had to be taken off its queue.</summary>
-    public void PutBack(Tracee tracee)
+    /// <summary>Executes one call that points at data, without a trap.</summary>
+    public long CallQuietly(Tracee tracee, ReadOnlySpan<byte> data, Func<ulong, (long Number, ulong[] Arguments)> call)
     {
-        if (tracee.HeldSignals.Count == 0)
-        {
-            return;
-        }
-
         using var injection = new Injection(tracee, quiet: true);
-        var (pid, tid) = ProcessStatus.InnermostIds(tracee.Tid);
-        foreach (var info in tracee.TakeHeldSignals())
-        {
-            tracee.Write(Area.BatchData, info);
-            injection.Call(
-                SyscallInstruction, CallNumber.rt_tgsigqueueinfo, (ulong)pid, (ulong)tid, (ulong)SignalQueue.SignalOf(info), Area.BatchData.Value);
-        }
+        tracee.Write(Area.BatchData, data);
+        var (number, arguments) = call(Area.BatchData.Value);
+        return injection.Call(SyscallInstruction, number, arguments);
     }
 
     /// <summary>Unmaps it where it was brought in for a while.</summary>
@@ -132,9 +133,8 @@ internal sealed class Agent
     /// <summary>Gives SIGTRAP its disposition (struct kernel_sigaction), which no batch can: it would end in a forced SIGTRAP.</summary>
     public void SetTrap(ReadOnlySpan<byte> disposition)
     {
-        using var injection = new Injection(_host, quiet: true);
-        _host.Write(Area.BatchData, disposition);
-        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Area.BatchData.Value, 0, 8), "rt_sigaction");
+        Tracee.Check(
+            CallQuietly(_host, disposition, data => (CallNumber.rt_sigaction, [Signals.SIGTRAP, data, 0, sizeof(ulong)])), "rt_sigaction");
         _host.TrapIgnored = BinaryPrimitives.ReadUInt64LittleEndian(disposition) == SIG_IGN;
     }
 }

@@ -94,7 +94,7 @@ public sealed class Batch
         }
 
         tracee.Write(_area.Batch, bytes);
-        agent.Execute(injection);
+        agent.RunCalls(injection);
         tracee.Read(_area.Batch, bytes);
         for (var i = 0; i < results.Length; i++)
         {

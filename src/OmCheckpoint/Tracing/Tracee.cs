@@ -30,6 +30,14 @@ internal sealed class Tracee(int tid, TrapState trap)
     /// <returns>0 or errno.</returns>
     public int Seize(int options) => (int)-Ptrace.Call(Ptrace.PTRACE_SEIZE, Tid, 0, options);
 
+    /// <summary>The new thread or process at a PTRACE_EVENT_CLONE of this one: seized as this one is.</summary>
+    public unsafe Tracee Born()
+    {
+        ulong born;
+        Check(Ptrace.Call(Ptrace.PTRACE_GETEVENTMSG, Tid, 0, &born), "PTRACE_GETEVENTMSG");
+        return new Tracee((int)born, trap);
+    }
+
     public void SetOptions(int options) => Check(Ptrace.Call(Ptrace.PTRACE_SETOPTIONS, Tid, 0, options), "PTRACE_SETOPTIONS");
 
     public void Interrupt() => Check(Ptrace.Call(Ptrace.PTRACE_INTERRUPT, Tid), "PTRACE_INTERRUPT");
@@ -71,6 +79,13 @@ internal sealed class Tracee(int tid, TrapState trap)
 
         var status = new WaitStatus(word);
         return status.IsGone ? throw new TraceeGoneException(status) : status;
+    }
+
+    /// <summary>Waits for its end, where that is near.</summary>
+    public WaitStatus WaitEnd()
+    {
+        Check(Wait.For(Tid, Wait.WALL, out var word), "waitpid");
+        return new WaitStatus(word);
     }
 
     /// <summary>Waits for a stop that may be long in coming.</summary>
