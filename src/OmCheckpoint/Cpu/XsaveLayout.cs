@@ -76,7 +76,7 @@ internal static class XsaveLayout
         inUse &= image.XstateBvLow;
         BinaryPrimitives.WriteUInt64LittleEndian(area.AsSpan(HeaderOffset), inUse);
         BinaryPrimitives.WriteUInt32LittleEndian(area.AsSpan(MxcsrOffset), image.Mxcsr);
-        Tracee.Check(Ptrace.SetRegisterSet(tracee.Pid, Ptrace.NT_X86_XSTATE, area), "setting the extended registers");
+        Tracee.Check(Ptrace.SetRegisterSet(tracee.Tid, Ptrace.NT_X86_XSTATE, area), "setting the extended registers");
     }
 
     private static void Put(byte[] area, int offset, int bytes, ThreadImage image, uint number)
@@ -92,7 +92,7 @@ internal static class XsaveLayout
     private static byte[] Read(Tracee tracee)
     {
         byte[] area = new byte[LargestArea];
-        long bytes = Ptrace.GetRegisterSet(tracee.Pid, Ptrace.NT_X86_XSTATE, area);
+        long bytes = Ptrace.GetRegisterSet(tracee.Tid, Ptrace.NT_X86_XSTATE, area);
         Tracee.Check(bytes, "reading the extended registers");
         return area[..(int)bytes];
     }

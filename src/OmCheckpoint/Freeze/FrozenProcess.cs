@@ -1,4 +1,3 @@
-using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Checkpoint.Restore;
 using OpenMosix.Checkpoint.Snapshot;
@@ -9,81 +8,96 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Checkpoint.Freeze;
 
 /// <summary>
-/// A process that is held still. It owns the tracer's thread and, in a native process, the agent; while nothing executes in it, its
-/// registers and mask are its own, so that the end of this process only lets it go on. Ends by Thaw (or Dispose, which thaws)
-/// or Deputize. Calls may come from any thread, one at a time; they block for as long as they take.
+/// A process, or one thread of it, that is held still. It owns the tracer's thread and, in a native process, the agent; while nothing executes
+/// in it, registers and masks are its own, so that the end of this process only lets it go on. Ends by Thaw (or Dispose, which thaws)
+/// or Deputize. Calls may come from any thread, one at a time; they block for as long as they take. Where a tid may be given, the
+/// first thread held is meant without one: the leader, unless it is a thread on its own.
 /// </summary>
 public sealed class FrozenProcess : IDisposable
 {
     private readonly TracerThread _thread;
-    private readonly FrozenThread _frozen;
+    private readonly FrozenThreads _frozen;
+    private readonly bool _whole;
     private bool _ended;
 
-    private FrozenProcess(TracerThread thread, FrozenThread frozen)
+    private FrozenProcess(TracerThread thread, FrozenThreads frozen, bool whole)
     {
         _thread = thread;
         _frozen = frozen;
+        _whole = whole;
+        Threads = Tids();
     }
 
-    public int Pid => _frozen.Tracee.Pid;
+    public int Pid => _frozen.Pid;
+
+    /// <summary>The tids that are held, the leader first when it is among them.</summary>
+    public IReadOnlyList<int> Threads { get; private set; }
 
     /// <summary>True when it was stopped by a signal (SIGSTOP...): it stays so when thawed.</summary>
     public bool IsStopped => _frozen.GroupStopped;
 
-    public static Outcome<FrozenProcess> Freeze(int pid, FreezeOptions? options = null, CancellationToken cancellation = default)
-    {
-        options ??= new FreezeOptions();
-        var thread = new TracerThread(pid);
-        var outcome = Guard.Run(Stage.Freeze, () => thread.Invoke(() => FrozenThread.Stop(pid, options, cancellation)));
-        if (!outcome.Ok)
-        {
-            // The end of the thread gives up a seizure that has not come to a stop.
-            thread.Dispose();
-            return outcome.Failure;
-        }
+    /// <summary>Stops every thread of the process.</summary>
+    public static Outcome<FrozenProcess> Freeze(int pid, FreezeOptions? options = null, CancellationToken cancellation = default) =>
+        Stop(pid, () => ProcessStop.All(pid, options ?? new FreezeOptions(), cancellation), whole: true);
 
-        return new FrozenProcess(thread, outcome.Value);
-    }
+    /// <summary>Stops one thread; the others of its process run on. For what concerns this thread alone.</summary>
+    public static Outcome<FrozenProcess> FreezeThread(int pid, int tid, FreezeOptions? options = null, CancellationToken cancellation = default) =>
+        Stop(pid, () => ProcessStop.One(pid, tid, options ?? new FreezeOptions(), cancellation), whole: false);
 
     /// <summary>Describes it. The image names the pages; PageReader reads them.</summary>
     public Outcome<ProcessImage> Snapshot(SnapshotOptions? options = null) =>
-        Do(Stage.Snapshot, () => SnapshotTaker.Take(_frozen, options ?? new SnapshotOptions()));
+        Do(Stage.Snapshot, () => SnapshotTaker.Take(Whole(), options ?? new SnapshotOptions()));
 
     /// <summary>A batch for Execute.</summary>
     public Outcome<Batch> NewBatch(bool stopOnError = false) =>
         Do<Batch>(Stage.Freeze, () => _frozen.Agent().NewBatch(stopOnError));
 
     /// <summary>Executes calls in it: the agent's batch.</summary>
-    public Outcome<BatchResults> Execute(Batch batch) => Do<BatchResults>(Stage.Freeze, () => _frozen.Agent().Run(batch));
+    public Outcome<BatchResults> Execute(Batch batch, int? tid = null) =>
+        Do<BatchResults>(Stage.Freeze, () => _frozen.Agent().Run(batch, _frozen.Of(tid).Tracee));
 
-    public Outcome<Registers> ReadRegisters() => Do<Registers>(Stage.Freeze, () => _frozen.Tracee.Registers);
+    public Outcome<Registers> ReadRegisters(int? tid = null) => Do<Registers>(Stage.Freeze, () => _frozen.Of(tid).Tracee.Registers);
 
     /// <summary>The registers it goes on with.</summary>
-    public Outcome WriteRegisters(Registers registers) => Do(Stage.Freeze, () => _frozen.Tracee.Registers = registers);
+    public Outcome WriteRegisters(Registers registers, int? tid = null) => Do(Stage.Freeze, () => _frozen.Of(tid).Tracee.Registers = registers);
 
     /// <summary>Signals that wait for it, as siginfo: those of the thread, then those of the process.</summary>
-    public Outcome<IReadOnlyList<byte[]>> PendingSignals() => Do<IReadOnlyList<byte[]>>(
+    public Outcome<IReadOnlyList<byte[]>> PendingSignals(int? tid = null) => Do<IReadOnlyList<byte[]>>(
         Stage.Freeze,
-        () => (List<byte[]>)[.. SignalQueue.Peek(_frozen.Tracee, shared: false), .. SignalQueue.Peek(_frozen.Tracee, shared: true)]);
+        () => (List<byte[]>)[.. SignalQueue.Peek(_frozen.Of(tid).Tracee, shared: false), .. SignalQueue.Peek(_frozen.Of(tid).Tracee, shared: true)]);
 
-    /// <summary>Queues signals (siginfo, 128 bytes each) as the process itself: they are delivered when it goes on, as signal(7) says.</summary>
-    public Outcome QueueSignals(IReadOnlyList<byte[]> signals) => Do(Stage.Freeze, () =>
-    {
-        var batch = _frozen.Agent().NewBatch();
-        SignalQueue.AddToProcess(batch, _frozen.Tracee, signals);
-        _frozen.Agent().Run(batch);
-    });
+    /// <summary>Queues signals (siginfo, 128 bytes each) for the process, as the process itself: they are delivered when it goes on, as signal(7)
+    /// says. The leader has to be held: only it may.</summary>
+    public Outcome QueueSignals(IReadOnlyList<byte[]> signals) =>
+        Do(Stage.Freeze, () => SignalQueue.ToProcess(_frozen.Agent(), _frozen.Leader.Tracee, signals));
 
-    /// <summary>Ends the call it was stopped in, which waits under this mask, if a signal that waits now would: true, and it goes on. False:
-    /// nothing has changed.</summary>
-    public Outcome<bool> EndWait(ulong mask)
+    /// <summary>Likewise, for one of the threads that are held.</summary>
+    public Outcome QueueThreadSignals(int tid, IReadOnlyList<byte[]> signals) =>
+        Do(Stage.Freeze, () => SignalQueue.ToThread(_frozen.Agent(), _frozen.Of(tid).Tracee, signals));
+
+    /// <summary>Ends the call a thread was stopped in, which waits under this mask, if a signal that waits now would: true, and the thread goes
+    /// on, alone; it is not held any more. False: nothing has changed. In a process that has its agent for good.</summary>
+    public Outcome<bool> EndWait(ulong mask, int? tid = null)
     {
-        var outcome = Do<bool>(Stage.Freeze, () => _frozen.EndWait(mask));
-        if (!outcome.Ok || outcome.Value)
+        var outcome = Do<bool>(Stage.Freeze, () => WaitEnd.Try(_frozen, _frozen.Of(tid), mask));
+        Threads = Tids();
+        if (!outcome.Ok || Threads.Count == 0)
         {
             End();
         }
 
+        return outcome;
+    }
+
+    /// <summary>
+    /// The one thread that is held was stopped in a clone(2) whose notification was answered -ERESTARTNOINTR: it makes that clone here and
+    /// now, and its registers have the result. The new thread is held too, before its first instruction. nextTid makes homeTid the next
+    /// number of the innermost pid namespace; a clone that got another one is undone (-EAGAIN). Returns the new thread's tid here.
+    /// </summary>
+    public Outcome<int> CloneThread(Action<int> nextTid, int homeTid)
+    {
+        var outcome = Do(Stage.Forward, () => ConductedClone.Execute(_frozen, nextTid, homeTid));
+        Threads = Tids();
         return outcome;
     }
 
@@ -99,7 +113,7 @@ public sealed class FrozenProcess : IDisposable
     /// Pages are kept. Undone by RestoringProcess.TakeBack. When it fails, the process is still frozen, unchanged.</summary>
     public Outcome<DeputyProcess> Deputize(ProcessImage image)
     {
-        var outcome = Do(Stage.Commit, () => Deputizer.Deputize(_frozen, image));
+        var outcome = Do(Stage.Commit, () => Deputizer.Deputize(Whole(), image));
         if (outcome.Ok)
         {
             End();
@@ -115,6 +129,25 @@ public sealed class FrozenProcess : IDisposable
             _ = Thaw();
         }
     }
+
+    private static Outcome<FrozenProcess> Stop(int pid, Func<Outcome<FrozenThreads>> stop, bool whole)
+    {
+        var thread = new TracerThread(pid);
+        var outcome = Guard.Run(Stage.Freeze, () => thread.Invoke(stop));
+        if (!outcome.Ok)
+        {
+            // The end of the thread gives up every seizure, whether it has come to a stop or not.
+            thread.Dispose();
+            return outcome.Failure;
+        }
+
+        return new FrozenProcess(thread, outcome.Value, whole);
+    }
+
+    private FrozenThreads Whole() =>
+        _whole ? _frozen : throw new InvalidOperationException($"only one thread of {Pid} is held");
+
+    private IReadOnlyList<int> Tids() => [.. _frozen.Threads.Select(thread => thread.Tid)];
 
     private void End()
     {

@@ -1,10 +1,12 @@
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Checkpoint.Tracing;
 
 namespace OpenMosix.Checkpoint.Freeze;
 
 /// <summary>
-/// A process that may not go on: computing it stops at once, waiting in a call when that has ended. Nothing is done in it, and its call is left
-/// alone. It goes on when this is disposed, or with the end of this process.
+/// A process that may not go on: a thread that computes stops at once, one that waits in a call when that has ended. Nothing is done in it, and
+/// its calls are left alone. It goes on when this is disposed, or with the end of this process.
 /// </summary>
 public sealed class HeldStill : IDisposable
 {
@@ -16,18 +18,7 @@ public sealed class HeldStill : IDisposable
     public static HeldStill? Hold(int pid)
     {
         var thread = new TracerThread(pid);
-        var held = thread.Invoke(() =>
-        {
-            var tracee = new Tracee(pid);
-            if (tracee.Seize(Interop.Ptrace.PTRACE_O_TRACESYSGOOD) != 0)
-            {
-                return false;
-            }
-
-            tracee.Interrupt();
-            return true;
-        });
-        if (held)
+        if (thread.Invoke(() => Seize(pid)))
         {
             return new HeldStill(thread);
         }
@@ -36,6 +27,29 @@ public sealed class HeldStill : IDisposable
         return null;
     }
 
-    /// <summary>With the thread that traces it the trace ends, wherever the process stands.</summary>
+    /// <summary>With the thread that traces it the trace ends, wherever its threads stand.</summary>
     public void Dispose() => _thread.Dispose();
+
+    // Threads that those make which are seized already are attached by the kernel, and stand.
+    private static bool Seize(int pid)
+    {
+        var seized = new HashSet<int>();
+        for (List<int> fresh; (fresh = [.. TaskList.Of(pid).Where(seized.Add)]).Count > 0;)
+        {
+            foreach (var tid in fresh)
+            {
+                if (new Tracee(tid, new TrapState()).Seize(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_TRACECLONE) == 0)
+                {
+                    // A thread that has ended meanwhile is held too.
+                    _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tid);
+                }
+                else if (tid == pid)
+                {
+                    return false;
+                }
+            }
+        }
+
+        return seized.Count > 0;
+    }
 }

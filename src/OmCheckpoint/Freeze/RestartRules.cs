@@ -13,7 +13,7 @@ namespace OpenMosix.Checkpoint.Freeze;
 /// as if it had never been left. 0: the thread was in none.</param>
 internal readonly record struct Resumption(Registers Registers, int Call, long Deadline, int Restart);
 
-/// <summary>What is known about the stop.</summary>
+/// <summary>What is known about the stop. Whether a signal is deliverable is known only where it matters.</summary>
 internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now);
 
 /// <summary>
@@ -131,8 +131,11 @@ internal static class RestartRules
 
     /// <summary>-EINTR that nothing but our stop has caused. A stop signal does cause it, natively too.</summary>
     private static bool IsSpuriousEintr(in Registers registers, StopContext context) =>
-        InCall(registers) && (long)registers.Rax == -Errno.EINTR && !context.GroupStopped && !context.SignalDeliverable
-        && ReturnsEintrOnStop((int)registers.OrigRax);
+        MayBeSpuriousEintr(registers) && !context.GroupStopped && !context.SignalDeliverable;
+
+    /// <summary>Whether it is one depends on the signals that wait.</summary>
+    public static bool MayBeSpuriousEintr(in Registers registers) =>
+        InCall(registers) && (long)registers.Rax == -Errno.EINTR && ReturnsEintrOnStop((int)registers.OrigRax);
 
     // Sockets are in it for SO_RCVTIMEO and SO_SNDTIMEO, whatever call reads or writes them.
     private static bool ReturnsEintrOnStop(int call) => call is CallNumber.epoll_wait or CallNumber.epoll_pwait or CallNumber.epoll_pwait2
@@ -187,7 +190,7 @@ internal static class RestartRules
     private static long? Timespec(Tracee tracee, ulong address)
     {
         Span<byte> bytes = stackalloc byte[16];
-        if (RemoteMemory.Read(tracee.Pid, new RemoteAddress(address), bytes, out _) != 0)
+        if (RemoteMemory.Read(tracee.Tid, new RemoteAddress(address), bytes, out _) != 0)
         {
             return null;
         }

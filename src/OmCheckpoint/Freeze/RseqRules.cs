@@ -12,7 +12,7 @@ internal static class RseqRules
     private const int DescriptorBytes = 32;        // struct rseq_cs: version, flags, start_ip, post_commit_offset, abort_ip
 
     public static Ptrace.RseqConfiguration Configuration(Tracee tracee) =>
-        Ptrace.GetRseqConfiguration(tracee.Pid, out var configuration) < 0 ? default : configuration;
+        Ptrace.GetRseqConfiguration(tracee.Tid, out var configuration) < 0 ? default : configuration;
 
     public static Registers AbortSection(Tracee tracee, Registers registers)
     {
@@ -24,7 +24,7 @@ internal static class RseqRules
         }
 
         Span<byte> descriptor = stackalloc byte[DescriptorBytes];
-        if (RemoteMemory.Read(tracee.Pid, new RemoteAddress(section), descriptor, out _) != 0)
+        if (RemoteMemory.Read(tracee.Tid, new RemoteAddress(section), descriptor, out _) != 0)
         {
             return registers; // the kernel will kill it for that by itself
         }

@@ -1,13 +1,12 @@
 using System.Globalization;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
-using OpenMosix.Checkpoint.Tracing;
 
 namespace OpenMosix.Checkpoint.Freeze;
 
 /// <summary>
 /// What a thread waits in and since when, seen before it is disturbed: the kernel keeps the deadline of a call with a relative timeout where
-/// nobody can read it. se.exec_start of /proc/PID/sched is when the thread last ran, on the scheduler's clock; where that clock
+/// nobody can read it. se.exec_start of /proc/TID/sched is when the thread last ran, on the scheduler's clock; where that clock
 /// stands is learnt from a thread of our own that has just slept too.
 /// </summary>
 internal sealed class SleepObservation
@@ -25,38 +24,62 @@ internal sealed class SleepObservation
         _switches = switches;
     }
 
-    /// <returns>null: it is not in a call whose deadline could matter, or the kernel does not say.</returns>
-    public static SleepObservation? Observe(int pid)
+    private readonly record struct Scheduling(long ExecStart, long VoluntarySwitches);
+
+    /// <summary>Of those of a process's threads that are in a call whose deadline could matter, as far as the kernel says.</summary>
+    public static Dictionary<int, SleepObservation> Observe(int pid, IEnumerable<int> tids)
     {
-        if (CallOf(pid) is not { } call || !HasHiddenDeadline(call.Number, call.Arguments))
+        var sleepers = new List<(int Tid, int Call, int Cpu)>();
+        foreach (var tid in tids)
         {
-            return null;
+            if (CallOf(tid) is { } call && HasHiddenDeadline(call.Number, call.Arguments) && ThreadStat.Read(pid, tid) is { } stat)
+            {
+                sleepers.Add((tid, call.Number, stat.Processor));
+            }
         }
 
+        var observed = new Dictionary<int, SleepObservation>();
         // Each CPU has its own scheduler clock (what the hypervisor steals is not in it): ours is read where theirs was.
-        using var there = CpuOf(pid) is { } cpu ? Affinity.On(cpu) : null;
-        if (there is null || Scheduling($"/proc/{pid}/sched") is not { } theirs)
+        foreach (var there in sleepers.GroupBy(sleeper => sleeper.Cpu))
         {
-            return null;
+            ObserveOn(there.Key, [.. there.Select(sleeper => (sleeper.Tid, sleeper.Call))], observed);
         }
 
-        // The scheduler accounts for a running thread when it gives way: exec_start is then a moment ago.
-        Thread.Yield();
-        if (Scheduling("/proc/thread-self/sched") is not { } ours)
-        {
-            return null;
-        }
-
-        var now = ClockReader.Monotonic;
-        return new SleepObservation(call.Number, now - Math.Max(0, ours.ExecStart - theirs.ExecStart), theirs.VoluntarySwitches);
+        return observed;
     }
 
     /// <summary>When the call that was just interrupted began to wait; null: it is not the one that was seen.</summary>
-    public long? WaitingSince(int pid, long call)
+    public long? WaitingSince(int tid, long call)
     {
         // Woken by the interrupt, the thread has given up the CPU once more, to stop. Any other count: it slept another time in between.
-        var switches = Scheduling($"/proc/{pid}/sched")?.VoluntarySwitches;
-        return call == _call && switches == _switches + 1 ? _sinceMonotonic : null;
+        return call == _call && Read($"/proc/{tid}/sched")?.VoluntarySwitches == _switches + 1 ? _sinceMonotonic : null;
+    }
+
+    private static void ObserveOn(int cpu, List<(int Tid, int Call)> sleepers, Dictionary<int, SleepObservation> observed)
+    {
+        using var there = Affinity.On(cpu);
+        if (there is null)
+        {
+            return;
+        }
+
+        var theirs = sleepers.ConvertAll(sleeper => Read($"/proc/{sleeper.Tid}/sched"));
+        // The scheduler accounts for a running thread when it gives way: exec_start is then a moment ago.
+        Thread.Yield();
+        if (Read("/proc/thread-self/sched") is not { } ours)
+        {
+            return;
+        }
+
+        var now = ClockReader.Monotonic;
+        for (var i = 0; i < sleepers.Count; i++)
+        {
+            if (theirs[i] is { } then)
+            {
+                observed[sleepers[i].Tid] = new SleepObservation(
+                    sleepers[i].Call, now - Math.Max(0, ours.ExecStart - then.ExecStart), then.VoluntarySwitches);
+            }
+        }
     }
 
     /// <summary>A relative timeout of which the kernel does not tell the program what is left.</summary>
@@ -71,71 +94,41 @@ internal sealed class SleepObservation
     };
 
     /// <summary>The call a thread sleeps in: "number 0xargument... 0xsp 0xpc", or "running".</summary>
-    private static (int Number, ulong[] Arguments)? CallOf(int pid)
+    private static (int Number, ulong[] Arguments)? CallOf(int tid)
     {
-        try
-        {
-            var words = File.ReadAllText($"/proc/{pid}/syscall").Split(' ');
-            if (words.Length < 7 || !int.TryParse(words[0], CultureInfo.InvariantCulture, out var number) || number < 0)
-            {
-                return null;
-            }
-
-            var arguments = new ulong[6];
-            for (var i = 0; i < arguments.Length; i++)
-            {
-                arguments[i] = ulong.Parse(words[i + 1].AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
-            }
-
-            return (number, arguments);
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        var words = (ProcFile.Read($"/proc/{tid}/syscall") ?? "").Split(' ');
+        if (words.Length < 7 || !int.TryParse(words[0], CultureInfo.InvariantCulture, out var number) || number < 0)
         {
             return null;
         }
+
+        var arguments = new ulong[6];
+        for (var i = 0; i < arguments.Length; i++)
+        {
+            arguments[i] = ulong.Parse(words[i + 1].AsSpan(2), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+        }
+
+        return (number, arguments);
     }
 
-    private static int? CpuOf(int pid)
+    private static Scheduling? Read(string path)
     {
-        try
-        {
-            return ProcessStat.Read(pid).Processor;
-        }
-        catch (TraceeException)
-        {
-            return null; // gone: the seizure will say so
-        }
+        var text = ProcFile.Read(path) ?? "";
+        return Value(text, "\nse.exec_start ") is { } start && Value(text, "\nnr_voluntary_switches ") is { } switches
+            ? new Scheduling((long)(start * NsPerMs), (long)switches)
+            : null;
     }
 
-    private static (long ExecStart, long VoluntarySwitches)? Scheduling(string path)
+    private static decimal? Value(string text, string name)
     {
-        try
-        {
-            long? execStart = null, switches = null;
-            foreach (var line in File.ReadLines(path))
-            {
-                var colon = line.LastIndexOf(':');
-                if (colon < 0)
-                {
-                    continue;
-                }
-
-                var value = line.AsSpan(colon + 1).Trim();
-                if (line.StartsWith("se.exec_start", StringComparison.Ordinal))
-                {
-                    execStart = (long)(decimal.Parse(value, CultureInfo.InvariantCulture) * NsPerMs);
-                }
-                else if (line.StartsWith("nr_voluntary_switches", StringComparison.Ordinal))
-                {
-                    switches = long.Parse(value, CultureInfo.InvariantCulture);
-                }
-            }
-
-            return execStart is { } start && switches is { } count ? (start, count) : null;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        var at = text.IndexOf(name, StringComparison.Ordinal);
+        if (at < 0)
         {
             return null;
         }
+
+        var line = text.AsSpan(at + name.Length);
+        line = line[..line.IndexOf('\n')];
+        return decimal.TryParse(line[(line.IndexOf(':') + 1)..], CultureInfo.InvariantCulture, out var value) ? value : null;
     }
 }

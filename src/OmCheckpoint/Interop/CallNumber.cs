@@ -29,6 +29,8 @@ internal static class CallNumber
     public const int recvfrom = 45;
     public const int sendmsg = 46;
     public const int recvmsg = 47;
+    public const int clone = 56;
+    public const int exit = 60;
     public const int wait4 = 61;
     public const int semop = 65;
     public const int fcntl = 72;
@@ -38,6 +40,7 @@ internal static class CallNumber
     public const int rt_sigsuspend = 130;
     public const int sigaltstack = 131;
     public const int personality = 135;
+    public const int setpriority = 141;
     public const int munlock = 150;
     public const int prctl = 157;
     public const int arch_prctl = 158;

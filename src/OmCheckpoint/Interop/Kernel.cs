@@ -130,6 +130,15 @@ internal static unsafe partial class Kernel
         return descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
     }
 
+    /// <returns>How many bytes there were (0: no more), or -errno.</returns>
+    public static int ReadSome(SafeFileHandle file, Span<byte> destination, long offset)
+    {
+        fixed (byte* pointer = destination)
+        {
+            return (int)Result(PRead(file, pointer, (nuint)destination.Length, offset));
+        }
+    }
+
     /// <returns>0 when all was read, or errno (EIO: there is no more).</returns>
     public static int ReadAt(SafeFileHandle file, Span<byte> destination, long offset)
     {

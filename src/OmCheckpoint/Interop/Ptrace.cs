@@ -13,6 +13,7 @@ internal static unsafe partial class Ptrace
     public const int PTRACE_DETACH = 17;
     public const int PTRACE_SYSCALL = 24;
     public const int PTRACE_SETOPTIONS = 0x4200;
+    public const int PTRACE_GETEVENTMSG = 0x4201;
     public const int PTRACE_GETSIGINFO = 0x4202;
     public const int PTRACE_GETREGSET = 0x4204;
     public const int PTRACE_SETREGSET = 0x4205;
@@ -24,9 +25,13 @@ internal static unsafe partial class Ptrace
     public const int PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
 
     public const int PTRACE_O_TRACESYSGOOD = 0x1;
+    public const int PTRACE_O_TRACECLONE = 0x8;
+    public const int PTRACE_O_TRACEEXIT = 0x40;
     public const int PTRACE_O_EXITKILL = 0x100000;
     public const int PTRACE_O_SUSPEND_SECCOMP = 0x200000;
 
+    public const int PTRACE_EVENT_CLONE = 3;
+    public const int PTRACE_EVENT_EXIT = 6;
     public const int PTRACE_EVENT_STOP = 128;
     public const int NT_X86_XSTATE = 0x202;
     public const uint PTRACE_PEEKSIGINFO_SHARED = 1;

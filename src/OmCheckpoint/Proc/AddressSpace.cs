@@ -14,10 +14,10 @@ internal static class AddressSpace
 
     /// <summary>A place for the agent: in the middle of the largest gap, where neither the heap nor mmap gets so soon, and where
     /// nothing else likes to be in another process that is to become the body.</summary>
-    public static RemoteAddress ForAgent(IReadOnlyList<MemoryArea> areas)
+    public static AgentArea ForAgent(IReadOnlyList<MemoryArea> areas, uint slots)
     {
         var (start, end) = LargestGap(areas.Select(area => (area.Start, area.End)));
-        return new RemoteAddress((start + ((end - start) / 2)) & ~(Alignment - 1));
+        return new AgentArea(new RemoteAddress((start + ((end - start) / 2)) & ~(Alignment - 1)), slots);
     }
 
     /// <summary>A free place of that size, clear of everything in taken.</summary>

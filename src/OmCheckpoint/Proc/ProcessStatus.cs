@@ -31,6 +31,12 @@ internal sealed record ProcessStatus
 
     public ulong Caught { get; private init; }
 
+    public ulong AddressSpaceBytes { get; private init; }
+
+    public ulong DataBytes { get; private init; }
+
+    public ulong LockedBytes { get; private init; }
+
     public ulong ResidentBytes { get; private init; }
 
     /// <summary>The same process seen from the namespace it lives in.</summary>
@@ -46,32 +52,26 @@ internal sealed record ProcessStatus
 
     private ulong Taken(ulong mask) => (ThreadPending | SharedPending) & ~mask & ~Ignored & (Caught | ~Signals.DefaultIgnored);
 
+    /// <summary>Of a process, or of one of its threads.</summary>
     /// <returns>null: there is no such process.</returns>
     public static ProcessStatus? Read(int pid)
     {
-        string[] lines;
-        try
+        if (ProcFile.Read($"/proc/{pid}/status") is not { } content)
         {
-            lines = File.ReadAllLines($"/proc/{pid}/status");
-        }
-        catch (IOException)
-        {
-            return null; // gone, or gone while it was read
+            return null;
         }
 
-        var fields = new Dictionary<string, string>(lines.Length);
-        foreach (var line in lines)
+        // The name, the only free text in it, has its newlines escaped.
+        var text = '\n' + content;
+        string Text(string name)
         {
-            var colon = line.IndexOf(':', StringComparison.Ordinal);
-            if (colon > 0)
-            {
-                fields[line[..colon]] = line[(colon + 1)..].Trim();
-            }
+            var start = text.IndexOf($"\n{name}:", StringComparison.Ordinal);
+            return start < 0 ? "" : text[(start + name.Length + 2)..text.IndexOf('\n', start + 1)].Trim();
         }
 
-        string Text(string name) => fields.GetValueOrDefault(name, "");
         int Number(string name) => int.TryParse(Text(name), CultureInfo.InvariantCulture, out var value) ? value : 0;
         ulong Set(string name) => ulong.TryParse(Text(name), NumberStyles.HexNumber, CultureInfo.InvariantCulture, out var value) ? value : 0;
+        ulong Bytes(string name) => ulong.TryParse(Text(name).Split(' ')[0], CultureInfo.InvariantCulture, out var kilobytes) ? kilobytes * 1024 : 0;
         int Last(string name) => Text(name).Split('\t', ' ') is [.., var last] && int.TryParse(last, out var value) ? value : pid;
 
         return new ProcessStatus
@@ -82,13 +82,16 @@ internal sealed record ProcessStatus
             ParentPid = Number("PPid"),
             TracerPid = Number("TracerPid"),
             Seccomp = Number("Seccomp"),
-            HasMemory = fields.ContainsKey("VmSize"),
+            HasMemory = Text("VmSize").Length > 0,
             ThreadPending = Set("SigPnd"),
             SharedPending = Set("ShdPnd"),
             Blocked = Set("SigBlk"),
             Ignored = Set("SigIgn"),
             Caught = Set("SigCgt"),
-            ResidentBytes = ulong.TryParse(Text("VmRSS").Split(' ')[0], out var kilobytes) ? kilobytes * 1024 : 0,
+            AddressSpaceBytes = Bytes("VmSize"),
+            DataBytes = Bytes("VmData"),
+            LockedBytes = Bytes("VmLck"),
+            ResidentBytes = Bytes("VmRSS"),
             InnerPid = Last("NStgid"),
             InnerTid = Last("NSpid"),
         };

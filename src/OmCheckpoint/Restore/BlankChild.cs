@@ -11,15 +11,17 @@ namespace OpenMosix.Checkpoint.Restore;
 /// tracer's thread.</summary>
 internal static class BlankChild
 {
-    private const ulong PROT_NONE = 0;
     private const ulong MREMAP_MAYMOVE = 1;
     private const ulong MREMAP_FIXED = 2;
+
+    /// <summary>PTRACE_O_* of its threads.</summary>
+    public const int WhileHeld = Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_SUSPEND_SECCOMP;
 
     /// <summary>Seizes it; it is killed if the tracer ends.</summary>
     public static Tracee Seize(int pid)
     {
-        var tracee = new Tracee(pid);
-        var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_EXITKILL | Ptrace.PTRACE_O_SUSPEND_SECCOMP);
+        var tracee = new Tracee(pid, new TrapState());
+        var error = tracee.Seize(WhileHeld);
         if (error != 0)
         {
             throw new TraceeException($"the blank child {pid} cannot be seized", error);
@@ -37,7 +39,7 @@ internal static class BlankChild
     /// <summary>Why this kernel's vDSO cannot stand for the image's; null: it can.</summary>
     public static Refusal? Differs(Tracee tracee, ProcessImage image)
     {
-        var areas = MemoryMap.Read(tracee.Pid);
+        var areas = MemoryMap.Read(tracee.Tid);
         var here = areas.FirstOrDefault(area => area.IsVdso);
         var there = image.Mappings.FirstOrDefault(mapping => mapping.Kind is MappingKind.Vdso);
         if (here is null || there is null)
@@ -55,8 +57,8 @@ internal static class BlankChild
     /// <summary>The agent comes in, everything else goes out, the kernel's areas move to where the body knows them.</summary>
     public static Agent Clear(Tracee tracee, ProcessImage image)
     {
-        var areas = MemoryMap.Read(tracee.Pid);
-        var agent = Agent.Insert(tracee, new RemoteAddress(image.AgentArea), AddressSpace.SyscallInstruction(tracee, areas));
+        var areas = MemoryMap.Read(tracee.Tid);
+        var agent = Agent.Insert(tracee, AgentArea.Of(image), AddressSpace.SyscallInstruction(tracee, areas));
         var kernels = areas.Where(area => area.IsVdso || area.IsVvar).ToList();
         var targets = image.Mappings.Where(IsKernels).ToList();
         ulong start = kernels.Min(area => area.Start), bytes = kernels.Max(area => area.End) - start;
@@ -64,13 +66,11 @@ internal static class BlankChild
         var aside = AddressSpace.Free(
             areas.Select(area => (area.Start, area.End))
                 .Concat(image.Mappings.Select(mapping => (mapping.Start, mapping.End)))
-                .Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)),
+                .Append((agent.Area.Base.Value, agent.Area.End.Value)),
             bytes);
 
         var batch = agent.NewBatch(stopOnError: true);
         ProcessState.AddUntied(batch, tracee);
-        // The arena is home's; here its addresses are only taken, so that the body never maps something there.
-        batch.Add(CallNumber.mprotect, image.AgentArea + AgentAbi.ArenaOffset, AgentAbi.ArenaBytes, PROT_NONE);
         AddMove(batch, kernels, start, aside.Value);
         foreach (var area in areas.Where(area => !area.IsVdso && !area.IsVvar && !area.IsVsyscall))
         {
@@ -78,7 +78,7 @@ internal static class BlankChild
         }
 
         AddMove(batch, kernels.Select(area => area with { Start = area.Start - start + aside.Value, End = area.End - start + aside.Value }), aside.Value, target);
-        FileStand.Execute(agent, batch, "clearing the blank child");
+        agent.Execute(batch, "clearing the blank child");
         agent.SyscallInstruction = agent.SyscallInstruction - start + target;
         return agent;
     }

@@ -18,7 +18,7 @@ internal static class BodyState
         }
 
         ProcessState.AddLayout(strict, image.Memory);
-        FileStand.Execute(agent, strict, "final protections");
+        agent.Execute(strict, "final protections");
 
         // Advice is advice: what this kernel does not know changes nothing of what the body computes.
         var advice = agent.NewBatch();
@@ -30,23 +30,37 @@ internal static class BodyState
         agent.Run(advice);
     }
 
-    /// <summary>Dispositions and the thread's ties, and the signals that wait. Behind it the agent runs no batch but under the trap's default.</summary>
-    public static void SetThread(Agent agent, Tracee tracee, ProcessImage image, IReadOnlyList<byte[]> more)
+    /// <summary>Dispositions, but SIGTRAP's, timers, and each thread's ties to its memory.</summary>
+    public static void SetThreads(Agent agent, Bodies bodies, ProcessImage image)
     {
-        var batch = agent.NewBatch(stopOnError: true);
-        Dispositions.AddForBody(batch, image);
-        ProcessState.AddThread(batch, image.Threads[0]);
-        CpuTimers.AddForBody(batch, image);
-        FileStand.Execute(agent, batch, "handlers and the thread's state");
-        PendingSignals.Queue(agent, tracee, image, more);
+        var process = agent.NewBatch(stopOnError: true);
+        Dispositions.AddForBody(process, image);
+        CpuTimers.AddForBody(process, image);
+        agent.Execute(process, "handlers and timers");
+        foreach (var (tracee, thread) in bodies.All)
+        {
+            var batch = agent.NewBatch(stopOnError: true);
+            ProcessState.AddThread(batch, thread);
+            agent.Execute(batch, tracee, $"the state of thread {thread.Tid}");
+        }
     }
 
-    /// <summary>Registers and mask with which it goes on. Nothing may be executed in it behind this.</summary>
-    public static void SetRegisters(Tracee tracee, ProcessImage image, in Registers registers)
+    public static IEnumerable<byte[]> Siginfos(IEnumerable<PendingSignal> signals) => signals.Select(signal => signal.Siginfo.ToByteArray());
+
+    /// <summary>The registers each thread goes on with. What it was interrupted in is begun and interrupted again where that is needed.</summary>
+    /// <param name="native">System calls are executed by this kernel, none by home.</param>
+    public static IReadOnlyList<Registers> Interrupted(Agent agent, Bodies bodies, bool native) =>
+        [.. bodies.All.Select(body => SleepAgain.Prepare(agent, body.Tracee, body.Image, native))];
+
+    /// <summary>With mask and extended registers. Nothing may be executed in them behind this.</summary>
+    public static void SetRegisters(Bodies bodies, IReadOnlyList<Registers> registers)
     {
-        var thread = image.Threads[0];
-        XsaveLayout.Load(tracee, thread);
-        tracee.SignalMask = thread.SignalMask;
-        tracee.Registers = registers;
+        for (var i = 0; i < registers.Count; i++)
+        {
+            var (tracee, thread) = bodies.All[i];
+            XsaveLayout.Load(tracee, thread);
+            tracee.SignalMask = thread.SignalMask;
+            tracee.Registers = registers[i];
+        }
     }
 }

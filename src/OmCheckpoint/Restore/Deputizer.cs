@@ -17,86 +17,97 @@ internal static class Deputizer
     private const ulong MFD_ALLOW_SEALING = 2; // the engine seals it: nobody may shrink what the warden has mapped
     private const int MADV_DONTNEED_LOCKED = 24;
 
-    public static Outcome<DeputyProcess> Deputize(FrozenThread frozen, ProcessImage image)
+    public static Outcome<DeputyProcess> Deputize(FrozenThreads frozen, ProcessImage image)
     {
         var agent = frozen.Agent();
-        var arena = MakeArena(frozen.Tracee, agent);
-        var drained = false;
+        var bodies = Bodies.Of(frozen, image);
+        var arena = MakeArena(bodies, agent);
+        var drained = new DrainedSignals(agent);
         try
         {
-            PendingSignals.Drain(agent, frozen.Tracee, image);
-            drained = true;
-            Convert(agent, frozen.Tracee, image);
+            drained.Take(bodies.All, image, frozen.InnerPid);
+            Convert(agent, bodies, image);
         }
         catch (TraceeException)
         {
             arena.Dispose();
-            Revert(agent, frozen.Tracee, image, drained);
+            Revert(agent, bodies, image, drained);
             throw;
         }
 
-        agent.Leave(unmap: false);
-        Enter(frozen.Tracee, agent.Area);
+        frozen.PutBack();
+        Enter(agent.Area, bodies);
         frozen.Release();
-        return new DeputyProcess(
-            frozen.Tracee.Pid, agent.Area, agent.Area + AgentAbi.ArenaOffset, arena, [.. ToDrop(image)]);
+        var threads = bodies.All.Select(body => new DeputyThread(body.Image.Slot, body.Tracee.Tid));
+        return new DeputyProcess(frozen.Pid, agent.Area, [.. threads], arena, [.. ToDrop(image)]);
     }
 
-    /// <summary>What the body did with signals, its own rseq and so on, the deputy does in its stead.</summary>
-    public static void Convert(Agent agent, Tracee tracee, ProcessImage image)
+    /// <summary>What the body did with signals, its threads' own rseq and so on, the deputy does in its stead.</summary>
+    public static void Convert(Agent agent, Bodies bodies, ProcessImage image)
     {
-        var batch = agent.NewBatch(stopOnError: true);
-        ProcessState.AddUntied(batch, tracee);
-        CpuTimers.AddNone(batch);
-        Dispositions.AddForDeputy(batch, image, agent.Area);
-        FileStand.Execute(agent, batch, "becoming a deputy");
+        foreach (var (tracee, _) in bodies.All)
+        {
+            var batch = agent.NewBatch(stopOnError: true);
+            ProcessState.AddUntied(batch, tracee);
+            agent.Execute(batch, tracee, "becoming a deputy's thread");
+        }
+
+        var process = agent.NewBatch(stopOnError: true);
+        CpuTimers.AddNone(process);
+        Dispositions.AddForDeputy(process, image, agent.Area);
+        agent.Execute(process, "becoming a deputy");
         agent.SetTrap(Dispositions.OfDeputy(image, Signals.SIGTRAP, agent.Area));
     }
 
-    /// <summary>Registers with which the thread enters the agent's loop. Every signal stays blocked until the agent has its TLS.</summary>
-    public static void Enter(Tracee tracee, RemoteAddress area)
+    /// <summary>Registers with which each thread enters the agent's loop. Every signal stays blocked until it has its TLS.</summary>
+    public static void Enter(AgentArea area, Bodies bodies)
     {
-        var registers = tracee.Registers;
-        var slot = area + AgentAbi.ArenaOffset;
-        registers.Rip = (area + AgentBlob.DeputyEntry).Value;
-        registers.Rdi = slot.Value;
-        registers.Rsp = (area + AgentAbi.BlockOffset + AgentAbi.DeputyStack).Value;
-        registers.FsBase = (area + AgentAbi.BlockOffset + AgentAbi.DeputyTls).Value;
-        registers.Rax = 0;
-        registers.OrigRax = ulong.MaxValue;
-        registers.Eflags = 0x202;
-        tracee.SignalMask = ulong.MaxValue;
-        tracee.Registers = registers;
+        foreach (var (tracee, thread) in bodies.All)
+        {
+            var registers = tracee.Registers;
+            registers.Rip = (area.Base + AgentBlob.DeputyEntry).Value;
+            registers.Rdi = area.Slot(thread.Slot).Value;
+            registers.Rsi = area.Tls(thread.Slot).Value;
+            registers.Rsp = registers.Rsi;
+            registers.Rax = 0;
+            registers.OrigRax = ulong.MaxValue;
+            registers.Eflags = 0x202;
+            tracee.SignalMask = ulong.MaxValue;
+            tracee.Registers = registers;
+        }
     }
 
-    private static void Revert(Agent agent, Tracee tracee, ProcessImage image, bool drained)
+    private static void Revert(Agent agent, Bodies bodies, ProcessImage image, DrainedSignals drained)
     {
-        var batch = agent.NewBatch();
-        ProcessState.AddThread(batch, image.Threads[0]);
-        CpuTimers.AddForBody(batch, image);
-        Dispositions.AddForBody(batch, image);
-        agent.Run(batch);
-        if (drained)
+        foreach (var (tracee, thread) in bodies.All)
         {
-            PendingSignals.Queue(agent, tracee, image, []);
+            var batch = agent.NewBatch();
+            ProcessState.AddThread(batch, thread);
+            agent.Run(batch, tracee);
         }
 
+        var process = agent.NewBatch();
+        CpuTimers.AddForBody(process, image);
+        Dispositions.AddForBody(process, image);
+        agent.Run(process);
+        drained.PutBack(bodies.Leader);
         agent.SetTrap(Dispositions.OfBody(image, Signals.SIGTRAP));
     }
 
     // No descriptor of ours stays in the job's table (KERNEL.md 8): it is there between two batches of a stopped process.
-    private static SafeFileHandle MakeArena(Tracee tracee, Agent agent)
+    private static SafeFileHandle MakeArena(Bodies bodies, Agent agent)
     {
+        var area = agent.Area;
         var create = agent.NewBatch();
         create.Add(CallNumber.memfd_create, create.Data("om-arena\0"u8), MFD_CLOEXEC | MFD_ALLOW_SEALING);
-        var descriptor = (ulong)FileStand.Execute(agent, create, "making the arena")[0];
-        var error = Kernel.TakeDescriptor(tracee.Pid, (int)descriptor, out var arena);
+        var descriptor = (ulong)agent.Execute(create, "making the arena")[0];
+        var error = Kernel.TakeDescriptor(bodies.Leader.Tid, (int)descriptor, out var arena);
         // Not by the process: its RLIMIT_FSIZE is for its own files.
-        error = error != 0 ? error : Kernel.Truncate(arena!, AgentAbi.ArenaBytes);
+        error = error != 0 ? error : Kernel.Truncate(arena!, (long)area.ArenaBytes);
 
         var map = agent.NewBatch();
         map.Add(
-            CallNumber.mmap, (agent.Area + AgentAbi.ArenaOffset).Value, AgentAbi.ArenaBytes, Mappings.PROT_READ | Mappings.PROT_WRITE,
+            CallNumber.mmap, area.Arena.Value, area.ArenaBytes, Mappings.PROT_READ | Mappings.PROT_WRITE,
             Mappings.MAP_SHARED | Mappings.MAP_FIXED, descriptor, 0);
         map.Add(CallNumber.close, descriptor);
         var results = agent.Run(map);
@@ -106,13 +117,26 @@ internal static class Deputizer
             throw new TraceeException("mapping the arena", error != 0 ? error : (int)-results[results.FirstError]);
         }
 
-        var slot = agent.Area + AgentAbi.ArenaOffset;
-        Span<byte> field = stackalloc byte[sizeof(ulong)];
-        BinaryPrimitives.WriteUInt64LittleEndian(field, (slot + AgentAbi.SlotHeaderBytes).Value);
-        tracee.Write(slot + AgentAbi.SlotData, field);
-        BinaryPrimitives.WriteInt32LittleEndian(field, tracee.Pid);
-        tracee.Write(slot + AgentAbi.SlotTid, field[..sizeof(int)]);
+        Span<byte> slots = stackalloc byte[sizeof(uint)];
+        BinaryPrimitives.WriteUInt32LittleEndian(slots, area.Slots);
+        bodies.Leader.Write(area.Arena + AgentAbi.ArenaSlots, slots);
+        foreach (var (tracee, thread) in bodies.All)
+        {
+            tracee.Write(area.Slot(thread.Slot), SlotHeader(area, thread.Slot, tracee.Tid));
+        }
+
         return arena!;
+    }
+
+    /// <summary>What the thread has to know of its slot, and the warden of the thread.</summary>
+    private static byte[] SlotHeader(AgentArea area, uint slot, int tid)
+    {
+        var header = new byte[AgentAbi.SlotArena + sizeof(ulong)];
+        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(AgentAbi.SlotIndex), slot);
+        BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(AgentAbi.SlotTid), tid);
+        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(AgentAbi.SlotData), area.DataOf(slot).Value);
+        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(AgentAbi.SlotArena), area.Arena.Value);
+        return header;
     }
 
     /// <summary>The private pages of the skeleton, but for arguments and environment: ps(1) reads them.</summary>

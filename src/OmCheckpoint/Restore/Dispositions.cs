@@ -25,7 +25,7 @@ internal static class Dispositions
     public static void AddForBody(Batch batch, ProcessImage image) => AddAll(batch, signal => OfBody(image, signal));
 
     /// <summary>Likewise, for the deputy whose agent lies at area.</summary>
-    public static void AddForDeputy(Batch batch, ProcessImage image, RemoteAddress area) =>
+    public static void AddForDeputy(Batch batch, ProcessImage image, AgentArea area) =>
         AddAll(batch, signal => OfDeputy(image, signal, area));
 
     public static byte[] OfBody(ProcessImage image, int signal)
@@ -34,7 +34,7 @@ internal static class Dispositions
         return action is null ? new byte[Bytes] : Make(action.Handler, action.Flags, action.Restorer, action.Mask);
     }
 
-    public static byte[] OfDeputy(ProcessImage image, int signal, RemoteAddress area)
+    public static byte[] OfDeputy(ProcessImage image, int signal, AgentArea area)
     {
         var action = image.Actions.FirstOrDefault(candidate => candidate.Signal == signal);
         var handler = action?.Handler ?? 0;
@@ -45,7 +45,7 @@ internal static class Dispositions
         }
 
         // Every signal is blocked in the handler: the ring has one writer.
-        return Make((area + AgentBlob.SignalHandler).Value, SA_SIGINFO | SA_RESTORER | kept, (area + AgentBlob.SignalRestorer).Value, ulong.MaxValue);
+        return Make((area.Base + AgentBlob.SignalHandler).Value, SA_SIGINFO | SA_RESTORER | kept, (area.Base + AgentBlob.SignalRestorer).Value, ulong.MaxValue);
     }
 
     private static bool StaysDefault(int signal) => ((Signals.DefaultStopping | Signals.Bit(Signals.SIGCONT)) & Signals.Bit(signal)) != 0;

@@ -60,7 +60,7 @@ internal sealed class FileStand
                     CallNumber.memfd_create, create.Data(Encoding.UTF8.GetBytes(RemoteFileName.Encode(image.Files[file]) + '\0')), MFD_CLOEXEC);
             }
 
-            var made = Execute(agent, create, "making memory files");
+            var made = agent.Execute(create, "making memory files");
             for (var i = 0; i < some.Length; i++)
             {
                 _descriptors[some[i]] = (ulong)made[i];
@@ -88,7 +88,7 @@ internal sealed class FileStand
             Bases[file] = unchecked(address.Value - start);
         }
 
-        Execute(agent, fill, "staging the files' content");
+        agent.Execute(fill, "staging the files' content");
     }
 
     /// <summary>The content is there, or never will be: descriptors and staging are not needed any more. Once.</summary>
@@ -106,18 +106,5 @@ internal sealed class FileStand
 
         _staging.Clear();
         Array.Clear(_descriptors);
-    }
-
-    /// <summary>Runs a batch in which every call must succeed.</summary>
-    public static BatchResults Execute(Agent agent, Batch batch, string what)
-    {
-        if (batch.Count == 0)
-        {
-            return agent.Run(batch);
-        }
-
-        var results = agent.Run(batch);
-        var failed = results.FirstError;
-        return failed < 0 ? results : throw new TraceeException($"{what} (step {failed})", (int)-results[failed]);
     }
 }

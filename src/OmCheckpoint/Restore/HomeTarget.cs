@@ -1,5 +1,4 @@
 using Microsoft.Win32.SafeHandles;
-using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
@@ -10,74 +9,77 @@ namespace OpenMosix.Checkpoint.Restore;
 /// <summary>The deputy, which becomes the process again. Until Run it can be made a deputy once more.</summary>
 internal sealed class HomeTarget : IRestoreTarget
 {
-    private readonly FrozenThread _frozen;
+    private readonly StoppedDeputy _deputy;
     private readonly ProcessImage _image;
     private bool _converted;
 
-    public HomeTarget(FrozenThread frozen, ProcessImage image)
+    public HomeTarget(StoppedDeputy deputy)
     {
-        _frozen = frozen;
-        _image = image;
-        var agent = frozen.Agent();
+        _deputy = deputy;
+        _image = deputy.Image;
         FileStand? made = null;
         try
         {
-            var extents = new ExtentIndex(image);
-            var skeleton = new Skeleton(frozen.Tracee.Pid, image, extents);
-            Files = made = FileStand.Make(agent, image, skeleton.Lacks, skeleton.Taken.Append((image.AgentArea, image.AgentArea + AgentAbi.AreaBytes)));
-            var batch = agent.NewBatch(stopOnError: true);
+            var extents = new ExtentIndex(_image);
+            var skeleton = new Skeleton(deputy.Frozen.Pid, _image, extents);
+            Files = made = FileStand.Make(
+                deputy.Agent, _image, skeleton.Lacks, skeleton.Taken.Append((_image.AgentArea, deputy.Agent.Area.End.Value)));
+            var batch = deputy.Agent.NewBatch(stopOnError: true);
             skeleton.AddRepair(batch, Files);
-            foreach (var mapping in Mappings.OfBody(image))
+            foreach (var mapping in Mappings.OfBody(_image))
             {
                 Mappings.AddHugePages(batch, mapping, extents);
             }
 
-            FileStand.Execute(agent, batch, "repairing the skeleton");
+            deputy.Agent.Execute(batch, "repairing the skeleton");
         }
         catch (TraceeException)
         {
-            Remove(agent, made);
-            frozen.LetGo();
+            Remove(deputy.Agent, made);
+            deputy.Frozen.LetGo();
             throw;
         }
     }
 
     public FileStand Files { get; }
 
+    public IReadOnlyList<RestoredThread> Threads =>
+        [.. _image.Threads.Select(thread => new RestoredThread(thread.Tid, thread.Tid, thread.Slot))];
+
     /// <summary>The deputy of a body that never ran: its pages are those of the image still.</summary>
-    public static void TakeBack(FrozenThread frozen, ProcessImage image, FinishOptions options)
+    public static void TakeBack(StoppedDeputy deputy, FinishOptions options)
     {
-        // Read now that the deputy stands: what its handler has put there meanwhile, no one else has seen.
-        var ring = SignalRing.Take(frozen.Tracee, new RemoteAddress(image.AgentArea));
-        BodyState.SetThread(frozen.Agent(), frozen.Tracee, image, [.. options.Signals, .. ring]);
-        GoOn(frozen, image);
+        BodyState.SetThreads(deputy.Agent, deputy.Bodies, deputy.Image);
+        deputy.QueueSignals(options.Signals);
+        GoOn(deputy);
     }
 
     public Outcome<SafeFileHandle?> Finish(FinishOptions options)
     {
-        var agent = _frozen.Agent();
-        BodyState.SetMemory(agent, _image, Files);
+        BodyState.SetMemory(_deputy.Agent, _image, Files);
         _converted = true;
-        var ring = SignalRing.Take(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
-        BodyState.SetThread(agent, _frozen.Tracee, _image, [.. options.Signals, .. ring]);
+        BodyState.SetThreads(_deputy.Agent, _deputy.Bodies, _image);
+        _deputy.QueueSignals(options.Signals);
         return (SafeFileHandle?)null;
     }
 
-    public void Run() => GoOn(_frozen, _image);
+    public void Run() => GoOn(_deputy);
 
     public void Abort()
     {
-        Remove(_frozen.Agent(), Files);
-        if (_converted)
+        Remove(_deputy.Agent, Files);
+        if (!_converted)
         {
-            PendingSignals.Drain(_frozen.Agent(), _frozen.Tracee, _image);
-            Deputizer.Convert(_frozen.Agent(), _frozen.Tracee, _image);
-            Deputizer.Enter(_frozen.Tracee, new RemoteAddress(_image.AgentArea));
-            _frozen.Release();
+            _deputy.Frozen.LetGo();
             return;
         }
 
-        _frozen.LetGo();
+        // What came from the rings waits in the queues now, and goes the way of every signal of a deputy again.
+        new DrainedSignals(_deputy.Agent).Take(_deputy.Bodies.All, _image, _deputy.Frozen.InnerPid);
+        Deputizer.Convert(_deputy.Agent, _deputy.Bodies, _image);
+        _deputy.Frozen.PutBack();
+        Deputizer.Enter(_deputy.Agent.Area, _deputy.Bodies);
+        _deputy.Frozen.Release();
     }
 
     /// <summary>No descriptor of ours stays in the job's table.</summary>
@@ -88,13 +90,13 @@ internal sealed class HomeTarget : IRestoreTarget
         agent.Run(removal);
     }
 
-    private static void GoOn(FrozenThread frozen, ProcessImage image)
+    private static void GoOn(StoppedDeputy deputy)
     {
-        var agent = frozen.Agent();
-        var registers = SleepAgain.Prepare(agent, frozen.Tracee, image, native: true);
-        agent.SetTrap(Dispositions.OfBody(image, Signals.SIGTRAP));
-        agent.Leave(unmap: true);
-        BodyState.SetRegisters(frozen.Tracee, image, registers);
-        frozen.Release();
+        var registers = BodyState.Interrupted(deputy.Agent, deputy.Bodies, native: true);
+        deputy.Frozen.PutBack();
+        deputy.Agent.SetTrap(Dispositions.OfBody(deputy.Image, Signals.SIGTRAP));
+        deputy.Agent.Unmap();
+        BodyState.SetRegisters(deputy.Bodies, registers);
+        deputy.Frozen.Release();
     }
 }

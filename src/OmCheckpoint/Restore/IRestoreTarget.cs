@@ -8,6 +8,8 @@ internal interface IRestoreTarget
 {
     FileStand Files { get; }
 
+    IReadOnlyList<RestoredThread> Threads { get; }
+
     Outcome<SafeFileHandle?> Finish(FinishOptions options);
 
     void Run();

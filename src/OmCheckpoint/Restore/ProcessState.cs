@@ -9,6 +9,7 @@ namespace OpenMosix.Checkpoint.Restore;
 /// <summary>What a thread and its process have beside memory and registers, as calls to be executed by the thread itself.</summary>
 internal static class ProcessState
 {
+    private const ulong PRIO_PROCESS = 0;
     private const ulong PR_SET_DUMPABLE = 4;
     private const ulong PR_SET_NAME = 15;
     private const ulong PR_SET_MM = 35;
@@ -40,16 +41,22 @@ internal static class ProcessState
         batch.Add(CallNumber.sigaltstack, batch.Data(Altstack(0, SS_DISABLE, 0)), 0);
     }
 
-    /// <summary>Name and prctls of a process that is built anew. At home they have never changed.</summary>
+    /// <summary>prctls of a process that is built anew. At home they have never changed.</summary>
     public static void AddProcess(Batch batch, ProcessImage image)
     {
-        var name = new byte[16]; // TASK_COMM_LEN, with its NUL
-        var text = Encoding.UTF8.GetBytes(image.Threads[0].Name);
-        text.AsSpan(0, Math.Min(text.Length, name.Length - 1)).CopyTo(name);
-        batch.Add(CallNumber.prctl, PR_SET_NAME, batch.Data(name));
         batch.Add(CallNumber.prctl, PR_SET_DUMPABLE, image.Dumpable ? 1u : 0u);
         batch.Add(CallNumber.prctl, PR_SET_THP_DISABLE, image.ThpDisable, 0, 0, 0);
+    }
+
+    /// <summary>Likewise of a thread. A nice value that asks for more than others get may be refused: home keeps the true one.</summary>
+    public static void AddNewThread(Batch batch, ThreadImage thread, ProcessImage image)
+    {
+        var name = new byte[16]; // TASK_COMM_LEN, with its NUL
+        var text = Encoding.UTF8.GetBytes(thread.Name);
+        text.AsSpan(0, Math.Min(text.Length, name.Length - 1)).CopyTo(name);
+        batch.Add(CallNumber.prctl, PR_SET_NAME, batch.Data(name));
         batch.Add(CallNumber.personality, image.Personality);
+        batch.Add(CallNumber.setpriority, PRIO_PROCESS, 0, (ulong)thread.Nice);
     }
 
     /// <summary>brk, arguments, environment and auxv, in one call that needs no capability (prctl(2), PR_SET_MM_MAP).</summary>
@@ -73,7 +80,7 @@ internal static class ProcessState
 
     private static void AddRseqUnregistered(Batch batch, Tracee tracee)
     {
-        Tracee.Check(Ptrace.GetRseqConfiguration(tracee.Pid, out var rseq), "PTRACE_GET_RSEQ_CONFIGURATION");
+        Tracee.Check(Ptrace.GetRseqConfiguration(tracee.Tid, out var rseq), "PTRACE_GET_RSEQ_CONFIGURATION");
         if (rseq.Address != 0)
         {
             batch.Add(CallNumber.rseq, rseq.Address, rseq.Size, RSEQ_FLAG_UNREGISTER, rseq.Signature);

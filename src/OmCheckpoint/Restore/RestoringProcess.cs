@@ -13,9 +13,15 @@ public sealed record FinishOptions
     /// <summary>A compiled seccomp filter (struct sock_filter[]) to run under; empty: none.</summary>
     public ReadOnlyMemory<byte> SeccompProgram { get; init; }
 
-    /// <summary>Signals (siginfo, 128 bytes each) that reached the deputy and were not passed on: pending for the process.</summary>
-    public IReadOnlyList<byte[]> Signals { get; init; } = [];
+    /// <summary>At home, by slot: signals (siginfo, 128 bytes each) that reached the deputy's thread and were not passed on. They wait for the
+    /// thread or for the process, as each of them tells.</summary>
+    public IReadOnlyDictionary<uint, IReadOnlyList<byte[]>> Signals { get; init; } = new Dictionary<uint, IReadOnlyList<byte[]>>();
 }
+
+/// <summary>A thread of the body that is being restored.</summary>
+/// <param name="Tid">At home.</param>
+/// <param name="HostTid">Here.</param>
+public readonly record struct RestoredThread(int Tid, int HostTid, uint Slot);
 
 /// <summary>
 /// A process that is being made into the body an image describes: a blank child in a cell (Begin), the deputy at home (BeginReturn), or
@@ -33,39 +39,45 @@ public sealed class RestoringProcess : IDisposable
         Pid = pid;
         _thread = thread;
         _target = target;
+        Threads = target.Threads;
     }
 
     public int Pid { get; }
+
+    /// <summary>The leader first.</summary>
+    public IReadOnlyList<RestoredThread> Threads { get; }
 
     /// <summary>Per image.Files: the address at which file offset 0 lies while it is being filled (modulo 2^64); 0: not wanted.</summary>
     public IReadOnlyList<ulong> FileBases => _target.Files.Bases;
 
     /// <summary>Takes a blank child (any process with one thread that only waits) and builds the address space. It stays stopped.
     /// It is killed should this process end before Run.</summary>
-    public static Outcome<RestoringProcess> Begin(int pid, ProcessImage image) => Start(pid, Stage.Restore, () =>
+    /// <param name="nextTid">Makes a number the next one of the child's pid namespace, so that threads have the tids they have at home; null:
+    /// they have what comes.</param>
+    public static Outcome<RestoringProcess> Begin(int pid, ProcessImage image, Action<int>? nextTid = null) => Start(pid, Stage.Restore, () =>
     {
-        if (XsaveLayout.Missing(image.Threads[0]) is { } component)
+        if (image.Threads.Select(XsaveLayout.Missing).FirstOrDefault(missing => missing is not null) is { } component)
         {
             return Failures.Refused(Stage.Restore, Refusals.CpuFeatures($"component {component} of the extended registers"));
         }
 
-        var missing = CpuFeatures.Missing(image.Cpu.Features.Span, CpuFeatures.Read());
-        if (missing.Count > 0)
+        var features = CpuFeatures.Missing(image.Cpu.Features.Span, CpuFeatures.Read());
+        if (features.Count > 0)
         {
-            return Failures.Refused(Stage.Restore, Refusals.CpuFeatures(string.Join(", ", missing)));
+            return Failures.Refused(Stage.Restore, Refusals.CpuFeatures(string.Join(", ", features)));
         }
 
         var tracee = BlankChild.Seize(pid);
         return BlankChild.Differs(tracee, image) is { } refusal
             ? Failures.Refused(Stage.Restore, refusal)
-            : new RemoteTarget(tracee, image);
+            : new RemoteTarget(tracee, image, nextTid);
     });
 
     /// <summary>Home: stops the deputy and repairs the skeleton so that pages can be written.</summary>
     public static Outcome<RestoringProcess> BeginReturn(int pid, ProcessImage image) => Start(pid, Stage.Return, () =>
     {
-        var stopped = StopDeputy(pid, image);
-        return stopped.Ok ? new HomeTarget(stopped.Value, image) : stopped.Failure;
+        var stopped = StoppedDeputy.Stop(pid, image);
+        return stopped.Ok ? new HomeTarget(stopped.Value) : stopped.Failure;
     });
 
     /// <summary>Home: a deputy whose body never ran goes on as the process image describes. Its pages were kept. Runs when this returns.</summary>
@@ -74,13 +86,13 @@ public sealed class RestoringProcess : IDisposable
         using var thread = new TracerThread(pid);
         var outcome = Guard.Run<bool>(Stage.Commit, () => thread.Invoke<Outcome<bool>>(() =>
         {
-            var stopped = StopDeputy(pid, image);
+            var stopped = StoppedDeputy.Stop(pid, image);
             if (!stopped.Ok)
             {
                 return stopped.Failure;
             }
 
-            HomeTarget.TakeBack(stopped.Value, image, options ?? new FinishOptions());
+            HomeTarget.TakeBack(stopped.Value, options ?? new FinishOptions());
             return true;
         }));
         return outcome.Ok ? Outcome.Done : outcome.Failure;
@@ -133,17 +145,6 @@ public sealed class RestoringProcess : IDisposable
         }
 
         return new RestoringProcess(pid, thread, outcome.Value);
-    }
-
-    private static Outcome<FrozenThread> StopDeputy(int pid, ProcessImage image)
-    {
-        var stopped = FrozenThread.Stop(pid, new FreezeOptions { AgentArea = new RemoteAddress(image.AgentArea) }, CancellationToken.None);
-        if (stopped.Ok)
-        {
-            DeputyHandler.Leave(stopped.Value.Tracee);
-        }
-
-        return stopped;
     }
 
     private void End()

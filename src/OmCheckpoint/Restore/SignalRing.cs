@@ -4,13 +4,12 @@ using OpenMosix.Checkpoint.Tracing;
 
 namespace OpenMosix.Checkpoint.Restore;
 
-/// <summary>The ring into which a deputy's handler puts signals. Read while the deputy stands still: what lies between tail and head reached
-/// no body. The slot is the job's own memory, so nothing in it is believed beyond the ring's size.</summary>
+/// <summary>The ring into which the handler of a deputy's thread puts signals. Read while the deputy stands still: what lies between tail and head
+/// reached no body. The slot is the job's own memory, so nothing in it is believed beyond the ring's size.</summary>
 internal static class SignalRing
 {
-    public static List<byte[]> Take(Tracee tracee, RemoteAddress area)
+    public static List<byte[]> Take(Tracee tracee, RemoteAddress slot)
     {
-        var slot = area + AgentAbi.ArenaOffset;
         Span<byte> ends = stackalloc byte[2 * sizeof(uint)];
         tracee.Read(slot + AgentAbi.SlotSignalHead, ends);
         var head = BinaryPrimitives.ReadUInt32LittleEndian(ends);
@@ -27,7 +26,7 @@ internal static class SignalRing
             }
         }
 
-        tracee.Write(slot + AgentAbi.SlotSignalHead + sizeof(uint), ends[..sizeof(uint)]);
+        tracee.Write(slot + AgentAbi.SlotSignalTail, ends[..sizeof(uint)]);
         return signals;
     }
 }

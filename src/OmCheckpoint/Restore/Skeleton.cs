@@ -23,7 +23,7 @@ internal sealed class Skeleton
         _image = image;
         _extents = extents;
         _areas = [.. MemoryMap.Read(pid).Where(area => !area.IsVdso && !area.IsVvar && !area.IsVsyscall
-            && !area.Overlaps(image.AgentArea, image.AgentArea + AgentAbi.AreaBytes))];
+            && !area.Overlaps(image.AgentArea, AgentArea.Of(image).End.Value))];
         Compare();
     }
 

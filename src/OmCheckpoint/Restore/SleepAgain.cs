@@ -19,9 +19,8 @@ internal static class SleepAgain
     private const long NsPerSecond = 1_000_000_000;
 
     /// <summary>The registers the thread goes on with. native: system calls are executed by this kernel, none by home.</summary>
-    public static Registers Prepare(Agent agent, Tracee tracee, ProcessImage image, bool native)
+    public static Registers Prepare(Agent agent, Tracee tracee, ThreadImage thread, bool native)
     {
-        var thread = image.Threads[0];
         var registers = MemoryMarshal.Read<Registers>(thread.Registers.Span);
         if (thread.Restart == 0)
         {
@@ -39,7 +38,7 @@ internal static class SleepAgain
             return RestartRules.Interrupted(registers, (int)thread.Restart); // home executes it, and the link knows what is left
         }
 
-        var left = Math.Max(0, thread.ResumedDeadlineNs - Now(agent));
+        var left = Math.Max(0, thread.ResumedDeadlineNs - Now(agent, tracee));
         if (thread.ResumedCall is CallNumber.epoll_wait or CallNumber.epoll_pwait)
         {
             // It has no restart_block. The milliseconds in the register are all that changes, and a call's wrapper does not look at them again.
@@ -59,7 +58,7 @@ internal static class SleepAgain
 
     private static long Begin(Agent agent, Tracee tracee, in Registers call, long left)
     {
-        var time = agent.Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
+        var time = agent.Area.BatchData;
         Span<byte> timespec = stackalloc byte[16];
         BinaryPrimitives.WriteInt64LittleEndian(timespec, left / NsPerSecond);
         BinaryPrimitives.WriteInt64LittleEndian(timespec[8..], left % NsPerSecond);
@@ -76,12 +75,12 @@ internal static class SleepAgain
     }
 
     /// <summary>The process's own clock: in a cell it is home's.</summary>
-    private static long Now(Agent agent)
+    private static long Now(Agent agent, Tracee tracee)
     {
         var batch = agent.NewBatch();
         var time = batch.Reserve(16);
         batch.Add(CallNumber.clock_gettime, CLOCK_MONOTONIC, time);
-        var bytes = agent.Run(batch).Bytes(time, 16);
+        var bytes = agent.Run(batch, tracee).Bytes(time, 16);
         return (BinaryPrimitives.ReadInt64LittleEndian(bytes) * NsPerSecond) + BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
     }
 }

@@ -35,7 +35,7 @@ internal static class MappingSnapshot
 
     public static void Take(Tracee tracee, IReadOnlyList<MemoryArea> areas, ProcessImage image)
     {
-        using var scanner = new ExtentScanner(tracee.Pid);
+        using var scanner = new ExtentScanner(tracee.Tid);
         var files = new Dictionary<(ulong Device, ulong Inode), int>();
         var extents = new List<Extent>();
         foreach (var area in areas)
@@ -43,7 +43,7 @@ internal static class MappingSnapshot
             var mapping = Describe(tracee, area);
             if (mapping.Kind is MappingKind.FilePrivate or MappingKind.FileShared)
             {
-                mapping.File = FileOf(tracee.Pid, area, files, image);
+                mapping.File = FileOf(tracee.Tid, area, files, image);
                 mapping.Offset = area.Offset;
             }
 

@@ -2,6 +2,7 @@ using System.Globalization;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.Image;
 using OpenMosix.Protocol.V1;
 using ProcessStatus = OpenMosix.Checkpoint.Proc.ProcessStatus;
 
@@ -13,32 +14,40 @@ internal static class ProcessRules
     /// <summary>At home, frozen or not.</summary>
     public static Refusal? Check(int pid, ProcessStatus status)
     {
+        if (status is { State: 'Z', Threads: > 1 })
+        {
+            return Refusals.LeaderExited();
+        }
+
         if (!status.HasMemory)
         {
             return Refusals.NoMemory();
         }
 
-        if (status.Threads > 1)
+        if (status.Threads > ImageFormat.ThreadsMax)
         {
             return Refusals.Threads(status.Threads);
         }
 
-        if (status.Seccomp != 0)
-        {
-            return Refusals.Seccomp(status.Seccomp);
-        }
-
-        return SharedMemorySpace(pid, status) ?? Descriptors(pid);
+        var tids = TaskList.Of(pid);
+        return Filter(tids) ?? SharedMemorySpace(pid, status, tids) ?? Descriptors(pid);
     }
 
-    private static Refusal? SharedMemorySpace(int pid, ProcessStatus status)
+    /// <summary>Each thread may have one of its own.</summary>
+    private static Refusal? Filter(List<int> tids)
+    {
+        var mode = tids.Select(tid => ProcessStatus.Read(tid)?.Seccomp ?? 0).FirstOrDefault(found => found != 0);
+        return mode == 0 ? null : Refusals.Seccomp(mode);
+    }
+
+    private static Refusal? SharedMemorySpace(int pid, ProcessStatus status, List<int> tids)
     {
         if (status.ParentPid != 0 && Kernel.SameMemory(pid, status.ParentPid))
         {
             return Refusals.SharedAddressSpace(status.ParentPid);
         }
 
-        foreach (var child in Children(pid))
+        foreach (var child in tids.SelectMany(tid => Children(pid, tid)))
         {
             if (Kernel.SameMemory(pid, child))
             {
@@ -49,23 +58,10 @@ internal static class ProcessRules
         return null;
     }
 
-    private static IEnumerable<int> Children(int pid)
-    {
-        string text;
-        try
-        {
-            text = File.ReadAllText($"/proc/{pid}/task/{pid}/children");
-        }
-        catch (IOException)
-        {
-            yield break; // not every kernel has it, or the process has just ended
-        }
-
-        foreach (var word in text.Split(' ', StringSplitOptions.RemoveEmptyEntries))
-        {
-            yield return int.Parse(word, CultureInfo.InvariantCulture);
-        }
-    }
+    // Not every kernel has the file.
+    private static IEnumerable<int> Children(int pid, int tid) =>
+        (ProcFile.Read($"/proc/{pid}/task/{tid}/children") ?? "").Split(' ', StringSplitOptions.RemoveEmptyEntries)
+            .Select(word => int.Parse(word, CultureInfo.InvariantCulture));
 
     /// <summary>Descriptors whose kernel objects reach into the process's memory.</summary>
     private static Refusal? Descriptors(int pid)

@@ -11,9 +11,16 @@ public sealed record SnapshotOptions
     /// <summary>The process's pid at home, for a remote; 0: as it is here.</summary>
     public int HomePid { get; init; }
 
-    /// <summary>A remote: files are the memfds Restore made, and are given under the names they have at home.</summary>
+    /// <summary>A remote: files are the memfds Restore made, and are given under the names they have at home. Its threads have the tids in its
+    /// innermost pid namespace at home.</summary>
     public bool Remote { get; init; }
 
-    /// <summary>A call that home was executing and that is issued again: what is left of it. LeftNs is ulong.MaxValue without a timeout.</summary>
-    public (int Number, ulong LeftNs, ulong Done)? Forwarded { get; init; }
+    /// <summary>By tid here: the slot of a thread of a remote. Null: they are numbered as they come.</summary>
+    public Func<int, uint>? Slot { get; init; }
+
+    /// <summary>By tid here: a call that home was executing for the thread and that is issued again.</summary>
+    public Func<int, ForwardedCall?>? Forwarded { get; init; }
 }
+
+/// <summary>What is left of a call. LeftNs is ulong.MaxValue without a timeout; Done counts bytes.</summary>
+public readonly record struct ForwardedCall(int Number, ulong LeftNs, ulong Done);

@@ -1,3 +1,4 @@
+using Google.Protobuf;
 using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Interop;
@@ -16,9 +17,9 @@ namespace OpenMosix.Checkpoint.Snapshot;
 /// </summary>
 internal static class SnapshotTaker
 {
-    public static Outcome<ProcessImage> Take(FrozenThread frozen, SnapshotOptions options)
+    public static Outcome<ProcessImage> Take(FrozenThreads frozen, SnapshotOptions options)
     {
-        var pid = frozen.Tracee.Pid;
+        var pid = frozen.Pid;
         var status = ProcessStatus.Read(pid) ?? throw new TraceeException($"process {pid} is gone", Errno.ESRCH);
         if (!options.Remote && ProcessRules.Check(pid, status) is { } refusal)
         {
@@ -28,7 +29,7 @@ internal static class SnapshotTaker
         // With the agent in, so that its own areas are known for what they are.
         var agent = frozen.Agent();
         VdsoStep.Out(frozen, MemoryMap.Read(pid));
-        var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Value, agent.Area.Value + AgentAbi.AreaBytes)).ToList();
+        var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Base.Value, agent.Area.End.Value)).ToList();
         if (areas.Select(MappingRules.Check).FirstOrDefault(found => found is not null) is { } mappingRefusal)
         {
             return Failures.Refused(Stage.Snapshot, mappingRefusal);
@@ -41,8 +42,9 @@ internal static class SnapshotTaker
             KernelRelease = ReadLine("/proc/sys/kernel/osrelease"),
             Name = ReadLine($"/proc/{pid}/comm"),
             Pid = options.HomePid != 0 ? options.HomePid : pid,
-            Cpu = new Protocol.V1.Cpu { Vendor = CpuFeatures.Vendor, Features = Google.Protobuf.ByteString.CopyFrom(CpuFeatures.Read()) },
-            AgentArea = agent.Area.Value,
+            Cpu = new Protocol.V1.Cpu { Vendor = CpuFeatures.Vendor, Features = ByteString.CopyFrom(CpuFeatures.Read()) },
+            AgentArea = agent.Area.Base.Value,
+            AgentSlots = agent.Area.Slots,
             Personality = Convert.ToUInt32(ReadLine($"/proc/{pid}/personality"), 16),
             ResidentBytes = status.ResidentBytes,
             HomeHostname = options.HomeHostname.Length > 0 ? options.HomeHostname : ReadLine("/proc/sys/kernel/hostname"),
@@ -50,20 +52,16 @@ internal static class SnapshotTaker
         };
         image.Cpu.Components.AddRange(XsaveLayout.Components);
         image.Cpu.Xfeatures = XsaveLayout.Components.Aggregate(3UL, (bits, component) => bits | (1UL << (int)component.Number));
-        MappingSnapshot.Take(frozen.Tracee, areas, image);
-        ThreadSnapshot.Take(frozen, agent, image, options);
+        MappingSnapshot.Take(frozen.First.Tracee, areas, image);
+        // Ours is read before the process reads its own: what lies between makes a sleep longer, never shorter.
+        var ours = ClockReader.Monotonic;
+        StateSnapshot.Take(pid, agent, image);
+        var snapshot = new ThreadSnapshot(frozen, agent, image, options, ahead: image.Clocks.MonotonicNs - ours);
+        image.Threads.AddRange(Enumerable.Range(0, frozen.Threads.Count).Select(snapshot.Take));
+        PendingSnapshot.Take(frozen, agent, image);
         return image;
     }
 
-    private static string ReadLine(string path)
-    {
-        try
-        {
-            return File.ReadAllText(path).TrimEnd('\n');
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            throw new TraceeException($"reading {path}: {exception.Message}", Errno.ESRCH);
-        }
-    }
+    private static string ReadLine(string path) =>
+        (ProcFile.Read(path) ?? throw new TraceeException($"reading {path}", Errno.ESRCH)).TrimEnd('\n');
 }

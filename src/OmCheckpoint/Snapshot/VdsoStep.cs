@@ -6,7 +6,7 @@ using OpenMosix.Checkpoint.Tracing;
 namespace OpenMosix.Checkpoint.Snapshot;
 
 /// <summary>
-/// Steps a thread out of the vDSO: what it has half read there belongs to this kernel (KERNEL.md 4). But not into a call, which stands behind all
+/// Steps each thread out of the vDSO: what it has half read there belongs to this kernel (KERNEL.md 4). But not into a call, which stands behind all
 /// reading: it is made where the thread goes on. A step that meets one is under the filter, which gives it to the listener and the thread back.
 /// </summary>
 internal static class VdsoStep
@@ -14,16 +14,27 @@ internal static class VdsoStep
     // clock_gettime is some 50 instructions, getrandom refilling its state some thousands.
     private const int StepsMax = 100_000;
 
-    public static void Out(FrozenThread frozen, IReadOnlyList<MemoryArea> areas)
+    public static void Out(FrozenThreads frozen, IReadOnlyList<MemoryArea> areas)
     {
-        var tracee = frozen.Tracee;
-        var vdso = areas.FirstOrDefault(area => area.IsVdso);
-        if (vdso is null || !MustStep(tracee.Registers, vdso))
+        if (areas.FirstOrDefault(area => area.IsVdso) is not { } vdso)
         {
             return;
         }
 
-        using var filtered = frozen.Filtered();
+        foreach (var thread in frozen.Threads)
+        {
+            if (MustStep(thread.Tracee.Registers, vdso))
+            {
+                Out(frozen, thread.Tracee, vdso);
+            }
+        }
+    }
+
+    private static void Out(FrozenThreads frozen, Tracee tracee, MemoryArea vdso)
+    {
+        // Each step is a forced SIGTRAP.
+        var trap = tracee.TrapIgnored ? frozen.Agent().ReadTrap() : null;
+        using var filtered = frozen.Filtered(tracee);
         var mask = tracee.SignalMask;
         tracee.SignalMask = ~Signals.Bit(Signals.SIGTRAP);
         try
@@ -36,6 +47,11 @@ internal static class VdsoStep
         finally
         {
             tracee.SignalMask = mask;
+        }
+
+        if (trap is not null)
+        {
+            frozen.Agent().SetTrap(trap);
         }
 
         if (MustStep(tracee.Registers, vdso))

@@ -5,13 +5,15 @@ using OpenMosix.Checkpoint.Proc;
 namespace OpenMosix.Checkpoint.Tracing;
 
 /// <summary>
-/// The agent in one tracee: brought in through a syscall instruction of the vDSO (text is never poked), or found where it already lies. The
-/// int3 that ends a batch is a forced SIGTRAP, which resets the disposition of a process that ignores SIGTRAP: there the
-/// disposition is set aside while the agent is in use.
+/// The agent in one process: brought in through a syscall instruction of the vDSO (text is never poked), or found where it already lies. Any
+/// held thread can execute a batch, one at a time: there is one block. The int3 that ends a batch is a forced SIGTRAP, which resets the
+/// disposition of a process that ignores SIGTRAP: there the calls are executed one by one.
 /// </summary>
 internal sealed class Agent
 {
     private const ulong SIG_IGN = 1;
+    private const int ActionBytes = 32; // struct kernel_sigaction
+    private const ulong PROT_NONE = 0;
     private const ulong PROT_RW = 3;
     private const ulong PROT_RX = 5;
     private const ulong MAP_PRIVATE = 0x02;
@@ -19,144 +21,120 @@ internal sealed class Agent
     private const ulong MAP_NORESERVE = 0x4000;
     private const ulong MAP_FIXED_NOREPLACE = 0x100000;
 
-    private readonly Tracee _tracee;
+    private readonly Tracee _host;
     private readonly bool _ours;
-    private byte[]? _trapDisposition;
 
-    private Agent(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction, bool ours)
+    private Agent(Tracee host, AgentArea area, RemoteAddress syscallInstruction, bool ours)
     {
-        _tracee = tracee;
+        _host = host;
         Area = area;
         SyscallInstruction = syscallInstruction;
         _ours = ours;
     }
 
-    public RemoteAddress Area { get; }
+    public AgentArea Area { get; }
 
     /// <summary>Where a single call can be executed without the agent.</summary>
     public RemoteAddress SyscallInstruction { get; set; }
 
-    /// <summary>The struct kernel_sigaction of SIGTRAP that was set aside, or null.</summary>
-    public ReadOnlySpan<byte> TrapDisposition => _trapDisposition;
-
-    /// <summary>Maps the agent at area, which must be free.</summary>
-    public static Agent Insert(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction)
+    /// <summary>Maps the agent at area, which must be free. host: the thread that executes what concerns the whole process.</summary>
+    public static Agent Insert(Tracee host, AgentArea area, RemoteAddress syscallInstruction)
     {
-        var agent = new Agent(tracee, area, syscallInstruction, ours: true);
-        using var injection = new Injection(tracee);
+        var agent = new Agent(host, area, syscallInstruction, ours: true);
+        using var injection = new Injection(host);
+        // Addresses nobody may use cost nothing; most of them wait for the arena.
         var mapped = injection.Call(
-            syscallInstruction, CallNumber.mmap, area.Value, AgentAbi.AreaBytes, PROT_RW,
+            syscallInstruction, CallNumber.mmap, area.Base.Value, area.Bytes, PROT_NONE,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ulong.MaxValue, 0);
-        if ((ulong)mapped != area.Value)
+        if ((ulong)mapped != area.Base.Value)
         {
             throw new TraceeException("reserving the agent's addresses", BatchResults.IsError(mapped) ? (int)-mapped : 0);
         }
 
-        tracee.Write(area, AgentBlob.Code);
         Tracee.Check(
-            injection.Call(syscallInstruction, CallNumber.mprotect, area.Value, AgentAbi.CodeBytes, PROT_RX), "mapping the agent's code");
-        if (tracee.TrapIgnored)
-        {
-            agent.SetTrapAside(injection);
-        }
-
+            injection.Call(syscallInstruction, CallNumber.mprotect, area.Base.Value, area.Arena.Value - area.Base.Value, PROT_RW),
+            "mapping the agent's memory");
+        host.Write(area.Base, AgentBlob.Code);
+        Tracee.Check(
+            injection.Call(syscallInstruction, CallNumber.mprotect, area.Base.Value, AgentAbi.CodeBytes, PROT_RX), "mapping the agent's code");
         return agent;
     }
 
     /// <summary>Uses an agent that is there.</summary>
-    public static Agent Find(Tracee tracee, RemoteAddress area, RemoteAddress syscallInstruction)
+    public static Agent Find(Tracee host, AgentArea area, RemoteAddress syscallInstruction)
     {
         var code = new byte[AgentBlob.Code.Length];
-        tracee.Read(area, code);
-        if (!AgentBlob.Code.SequenceEqual(code))
-        {
-            throw new TraceeException($"no agent of this version at {area}");
-        }
-
-        var agent = new Agent(tracee, area, syscallInstruction, ours: false);
-        if (tracee.TrapIgnored)
-        {
-            using var injection = new Injection(tracee);
-            agent.SetTrapAside(injection);
-        }
-
-        return agent;
+        host.Read(area.Base, code);
+        return AgentBlob.Code.SequenceEqual(code)
+            ? new Agent(host, area, syscallInstruction, ours: false)
+            : throw new TraceeException($"no agent of this version at {area.Base}");
     }
-
-    private RemoteAddress Scratch => Area + AgentAbi.BlockOffset + AgentAbi.DataOffset;
 
     public Batch NewBatch(bool stopOnError = false) => new(Area) { StopOnError = stopOnError };
 
-    public BatchResults Run(Batch batch)
+    /// <summary>Has the host execute it.</summary>
+    public BatchResults Run(Batch batch) => Run(batch, _host);
+
+    public BatchResults Run(Batch batch, Tracee tracee)
     {
-        using var injection = new Injection(_tracee);
-        return batch.Run(_tracee, injection, this);
+        using var injection = new Injection(tracee, quiet: tracee.TrapIgnored);
+        return batch.Run(tracee, injection, this);
     }
 
-    internal void Execute(in Injection injection) =>
-        injection.Run(
-            Area + AgentBlob.BatchEntry,
-            Area + AgentBlob.BatchEnd,
-            Area + AgentAbi.BlockOffset + AgentAbi.BatchStack,
-            (Area + AgentAbi.BlockOffset + AgentAbi.BatchOffset).Value);
+    /// <summary>Runs a batch in which every call must succeed.</summary>
+    public BatchResults Execute(Batch batch, string what) => Execute(batch, _host, what);
 
-    /// <summary>Queues what had to be taken off the queue, puts SIGTRAP's disposition back, and unmaps the agent. The call that puts back that
-    /// SIGTRAP is ignored must not be single-stepped: the step's own trap would undo it.</summary>
-    public void Leave(bool unmap)
+    public BatchResults Execute(Batch batch, Tracee tracee, string what)
     {
-        var quiet = _trapDisposition is not null || _tracee.HeldSignals.Count > 0;
-        if (!quiet && !unmap)
-        {
-            return;
-        }
+        var results = Run(batch, tracee);
+        var failed = results.FirstError;
+        return failed < 0 ? results : throw new TraceeException($"{what} (step {failed})", (int)-results[failed]);
+    }
 
-        using var injection = new Injection(_tracee, quiet);
-        var (pid, tid) = quiet ? ProcessStatus.InnermostIds(_tracee.Pid) : default;
-        foreach (var info in _tracee.TakeHeldSignals())
-        {
-            _tracee.Write(Scratch, info);
-            injection.Call(
-                SyscallInstruction, CallNumber.rt_tgsigqueueinfo, (ulong)pid, (ulong)tid, (ulong)SignalQueue.SignalOf(info), Scratch.Value);
-        }
+    internal void RunCalls(in Injection injection) =>
+        injection.Run(Area.Base + AgentBlob.BatchEntry, Area.Base + AgentBlob.BatchEnd, Area.BatchStack, Area.Batch.Value);
 
-        if (_trapDisposition is not null)
-        {
-            _tracee.Write(Scratch, _trapDisposition);
-            injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Scratch.Value, 0, 8);
-            _tracee.TrapIgnored = true;
-            _trapDisposition = null;
-        }
+    /// <summary>Executes one call that points at data, without a trap.</summary>
+    public long CallQuietly(Tracee tracee, ReadOnlySpan<byte> data, Func<ulong, (long Number, ulong[] Arguments)> call)
+    {
+        using var injection = new Injection(tracee, quiet: true);
+        tracee.Write(Area.BatchData, data);
+        var (number, arguments) = call(Area.BatchData.Value);
+        return injection.Call(SyscallInstruction, number, arguments);
+    }
 
-        if (unmap)
+    /// <summary>Unmaps it where it was brought in for a while.</summary>
+    public void Leave()
+    {
+        if (_ours)
         {
-            Tracee.Check(injection.Call(SyscallInstruction, CallNumber.munmap, Area.Value, AgentAbi.AreaBytes), "unmapping the agent");
+            Unmap();
         }
     }
 
-    public void Leave() => Leave(_ours);
+    public void Unmap()
+    {
+        // Quiet: nothing of ours may touch a disposition that is the process's again.
+        using var injection = new Injection(_host, quiet: true);
+        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.munmap, Area.Base.Value, Area.Bytes), "unmapping the agent");
+    }
 
-    /// <summary>Gives SIGTRAP its disposition (struct kernel_sigaction) for good: no batch may follow, it would end in a forced SIGTRAP.</summary>
+    /// <summary>The disposition of SIGTRAP (struct kernel_sigaction).</summary>
+    public byte[] ReadTrap()
+    {
+        var batch = NewBatch();
+        var room = batch.Reserve(ActionBytes);
+        batch.Add(CallNumber.rt_sigaction, Signals.SIGTRAP, 0, room, sizeof(ulong));
+        var results = Run(batch);
+        Tracee.Check(results[0], "rt_sigaction");
+        return results.Bytes(room, ActionBytes).ToArray();
+    }
+
+    /// <summary>Gives SIGTRAP its disposition (struct kernel_sigaction), which no batch can: it would end in a forced SIGTRAP.</summary>
     public void SetTrap(ReadOnlySpan<byte> disposition)
     {
-        using var injection = new Injection(_tracee, quiet: true);
-        _tracee.Write(Scratch, disposition);
-        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Scratch.Value, 0, 8), "rt_sigaction");
-        _tracee.TrapIgnored = BinaryPrimitives.ReadUInt64LittleEndian(disposition) == SIG_IGN;
-        _trapDisposition = null;
-    }
-
-    private void SetTrapAside(in Injection injection)
-    {
-        var disposition = new byte[32];
-        _tracee.Write(Scratch + 32, disposition); // SIG_DFL
         Tracee.Check(
-            injection.Call(SyscallInstruction, CallNumber.rt_sigaction, Signals.SIGTRAP, Scratch.Value + 32, Scratch.Value, 8), "rt_sigaction");
-        _tracee.Read(Scratch, disposition);
-        if (BinaryPrimitives.ReadUInt64LittleEndian(disposition) != 0)
-        {
-            _trapDisposition = disposition;
-        }
-
-        _tracee.TrapIgnored = false;
+            CallQuietly(_host, disposition, data => (CallNumber.rt_sigaction, [Signals.SIGTRAP, data, 0, sizeof(ulong)])), "rt_sigaction");
+        _host.TrapIgnored = BinaryPrimitives.ReadUInt64LittleEndian(disposition) == SIG_IGN;
     }
 }

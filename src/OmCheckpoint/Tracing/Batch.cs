@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.InteropServices;
 using OpenMosix.Checkpoint.Interop;
 
 namespace OpenMosix.Checkpoint.Tracing;
@@ -8,20 +9,18 @@ public sealed class Batch
 {
     private const int CallsPerRun = (int)(AgentAbi.BatchBytes - AgentAbi.BatchHeaderBytes) / AgentAbi.CallBytes;
 
-    private readonly RemoteAddress _block;
+    private readonly AgentArea _area;
     private readonly List<byte[]> _calls = [];
     private readonly byte[] _data = new byte[AgentAbi.DataBytes];
     private int _dataUsed;
     private bool _reads;
 
-    internal Batch(RemoteAddress agentArea) => _block = agentArea + AgentAbi.BlockOffset;
+    internal Batch(AgentArea area) => _area = area;
 
     /// <summary>The first call that fails is the last that is executed.</summary>
     public bool StopOnError { get; init; }
 
     public int Count => _calls.Count;
-
-    private RemoteAddress DataBase => _block + AgentAbi.DataOffset;
 
     /// <summary>Adds a call; returns its index in the results.</summary>
     public int Add(long number, params ReadOnlySpan<ulong> args)
@@ -41,7 +40,7 @@ public sealed class Batch
     public ulong Data(ReadOnlySpan<byte> bytes)
     {
         var address = Room(bytes.Length);
-        bytes.CopyTo(_data.AsSpan((int)(address - DataBase.Value)));
+        bytes.CopyTo(_data.AsSpan((int)(address - _area.BatchData.Value)));
         return address;
     }
 
@@ -59,7 +58,7 @@ public sealed class Batch
     {
         if (_dataUsed > 0)
         {
-            tracee.Write(DataBase, _data.AsSpan(0, _dataUsed));
+            tracee.Write(_area.BatchData, _data.AsSpan(0, _dataUsed));
         }
 
         var results = new long[_calls.Count];
@@ -67,7 +66,8 @@ public sealed class Batch
         while (done < _calls.Count)
         {
             var count = Math.Min(_calls.Count - done, CallsPerRun);
-            var executed = RunSome(tracee, injection, agent, done, results.AsSpan(done, count));
+            var some = results.AsSpan(done, count);
+            var executed = tracee.TrapIgnored ? RunSingly(injection, agent, done, some) : RunSome(tracee, injection, agent, done, some);
             done += executed;
             if (executed < count)
             {
@@ -77,10 +77,10 @@ public sealed class Batch
 
         if (_reads)
         {
-            tracee.Read(DataBase, _data.AsSpan(0, _dataUsed));
+            tracee.Read(_area.BatchData, _data.AsSpan(0, _dataUsed));
         }
 
-        return new BatchResults(results, done, _data, DataBase.Value);
+        return new BatchResults(results, done, _data, _area.BatchData.Value);
     }
 
     private int RunSome(Tracee tracee, in Injection injection, Agent agent, int first, Span<long> results)
@@ -93,9 +93,9 @@ public sealed class Batch
             _calls[first + i].CopyTo(bytes, AgentAbi.BatchHeaderBytes + (i * AgentAbi.CallBytes));
         }
 
-        tracee.Write(_block + AgentAbi.BatchOffset, bytes);
-        agent.Execute(injection);
-        tracee.Read(_block + AgentAbi.BatchOffset, bytes);
+        tracee.Write(_area.Batch, bytes);
+        agent.RunCalls(injection);
+        tracee.Read(_area.Batch, bytes);
         for (var i = 0; i < results.Length; i++)
         {
             results[i] = BinaryPrimitives.ReadInt64LittleEndian(
@@ -109,7 +109,22 @@ public sealed class Batch
         }
 
         // The last one executed may be the one that failed: then nothing after it ran, here or in the rest.
-        return StopOnError && executed == results.Length && results[^1] is < 0 and > -4096 ? executed - 1 : executed;
+        return StopOnError && executed == results.Length && BatchResults.IsError(results[^1]) ? executed - 1 : executed;
+    }
+
+    private int RunSingly(in Injection injection, Agent agent, int first, Span<long> results)
+    {
+        for (var i = 0; i < results.Length; i++)
+        {
+            var call = MemoryMarshal.Cast<byte, ulong>(_calls[first + i]);
+            results[i] = injection.Call(agent.SyscallInstruction, (long)call[0], call[1..7]);
+            if (StopOnError && BatchResults.IsError(results[i]))
+            {
+                return i;
+            }
+        }
+
+        return results.Length;
     }
 
     private ulong Room(int bytes)
@@ -121,6 +136,6 @@ public sealed class Batch
         }
 
         _dataUsed = start + bytes;
-        return DataBase.Value + (ulong)start;
+        return _area.BatchData.Value + (ulong)start;
     }
 }

@@ -4,25 +4,40 @@ using OpenMosix.Checkpoint.Proc;
 
 namespace OpenMosix.Checkpoint.Tracing;
 
-/// <summary>Queues signals as the process itself: only so may si_code be what it was (KERNEL.md 31).</summary>
+/// <summary>Queues signals as the process itself: only so may si_code be what it was (KERNEL.md 31). A thread may say anything to itself,
+/// and to its process only the leader may.</summary>
 internal static class SignalQueue
 {
-    /// <summary>Adds what queues signals for the thread. The process is asked who it is: in a namespace its pid is another one.</summary>
-    public static void AddToSelf(Batch batch, Tracee tracee, IEnumerable<byte[]> signals)
-    {
-        var (pid, tid) = ProcessStatus.InnermostIds(tracee.Pid);
-        foreach (var siginfo in signals)
-        {
-            batch.Add(CallNumber.rt_tgsigqueueinfo, (ulong)pid, (ulong)tid, (ulong)SignalOf(siginfo), batch.Data(siginfo));
-        }
-    }
+    private const int SignalsPerBatch = 256;
 
-    public static void AddToProcess(Batch batch, Tracee tracee, IEnumerable<byte[]> signals)
+    /// <summary>Has the thread queue signals for itself. It is asked who it is: in a namespace its numbers are others.</summary>
+    public static void ToThread(Agent agent, Tracee thread, IEnumerable<byte[]> signals) => Queue(agent, thread, signals, (batch, ids, info) =>
+        batch.Add(CallNumber.rt_tgsigqueueinfo, (ulong)ids.Pid, (ulong)ids.Tid, (ulong)SignalOf(info), batch.Data(info)));
+
+    public static void ToProcess(Agent agent, Tracee leader, IEnumerable<byte[]> signals) => Queue(agent, leader, signals, (batch, ids, info) =>
+        batch.Add(CallNumber.rt_sigqueueinfo, (ulong)ids.Pid, (ulong)SignalOf(info), batch.Data(info)));
+
+    /// <summary>Queues what had to be taken off the thread's queue while it was held. leader: null when it is not held; the thread has the
+    /// signals of its process then.</summary>
+    public static void PutBack(Agent agent, Tracee thread, Tracee? leader)
     {
-        var (pid, _) = ProcessStatus.InnermostIds(tracee.Pid);
-        foreach (var siginfo in signals)
+        if (thread.HeldSignals.Count == 0)
         {
-            batch.Add(CallNumber.rt_sigqueueinfo, (ulong)pid, (ulong)SignalOf(siginfo), batch.Data(siginfo));
+            return;
+        }
+
+        var (pid, tid) = ProcessStatus.InnermostIds(thread.Tid);
+        var timers = SignalDirection.TimersOf(thread.Tid);
+        foreach (var info in thread.TakeHeldSignals())
+        {
+            if (leader is null || SignalDirection.IsForThread(info, pid, timers))
+            {
+                agent.CallQuietly(thread, info, data => (CallNumber.rt_tgsigqueueinfo, [(ulong)pid, (ulong)tid, (ulong)SignalOf(info), data]));
+            }
+            else
+            {
+                agent.CallQuietly(leader, info, data => (CallNumber.rt_sigqueueinfo, [(ulong)pid, (ulong)SignalOf(info), data]));
+            }
         }
     }
 
@@ -36,7 +51,7 @@ internal static class SignalQueue
         var buffer = new byte[AtOnce * Ptrace.SiginfoBytes];
         while (true)
         {
-            var count = Ptrace.PeekSiginfo(tracee.Pid, shared, (ulong)signals.Count, buffer);
+            var count = Ptrace.PeekSiginfo(tracee.Tid, shared, (ulong)signals.Count, buffer);
             Tracee.Check(count, "PTRACE_PEEKSIGINFO");
             for (var i = 0; i < count; i++)
             {
@@ -47,6 +62,21 @@ internal static class SignalQueue
             {
                 return signals;
             }
+        }
+    }
+
+    private static void Queue(Agent agent, Tracee tracee, IEnumerable<byte[]> signals, Action<Batch, (int Pid, int Tid), byte[]> add)
+    {
+        (int Pid, int Tid)? ids = null;
+        foreach (var some in signals.Chunk(SignalsPerBatch))
+        {
+            var batch = agent.NewBatch(stopOnError: true);
+            foreach (var info in some)
+            {
+                add(batch, ids ??= ProcessStatus.InnermostIds(tracee.Tid), info);
+            }
+
+            agent.Execute(batch, tracee, "queueing signals");
         }
     }
 }

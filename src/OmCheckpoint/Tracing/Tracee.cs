@@ -4,18 +4,22 @@ using OpenMosix.Checkpoint.Interop;
 namespace OpenMosix.Checkpoint.Tracing;
 
 /// <summary>
-/// One seized thread. Every method is for its TracerThread. Between injections the thread stands in a stop inside the kernel's signal code
+/// One seized thread; trap is the same for all of its process. Every method is for its TracerThread. Between injections the thread stands in a stop inside the kernel's signal code
 /// with its own registers, so that a detach, deliberate or not, lets it go on as if nothing had been (a restart of
 /// its system call included: only there does the kernel look at -ERESTART*).
 /// </summary>
-internal sealed class Tracee(int pid)
+internal sealed class Tracee(int tid, TrapState trap)
 {
     private readonly List<byte[]> _heldSignals = [];
 
-    public int Pid { get; } = pid;
+    public int Tid { get; } = tid;
 
     /// <summary>The process ignores SIGTRAP: forcing one on it would reset that to the default.</summary>
-    public bool TrapIgnored { get; set; }
+    public bool TrapIgnored
+    {
+        get => trap.Ignored;
+        set => trap.Ignored = value;
+    }
 
     /// <summary>SIGSTOP came while it was held: it is sent again when it goes on.</summary>
     public bool HeldStop { get; private set; }
@@ -24,42 +28,50 @@ internal sealed class Tracee(int pid)
     public IReadOnlyList<byte[]> HeldSignals => _heldSignals;
 
     /// <returns>0 or errno.</returns>
-    public int Seize(int options) => (int)-Ptrace.Call(Ptrace.PTRACE_SEIZE, Pid, 0, options);
+    public int Seize(int options) => (int)-Ptrace.Call(Ptrace.PTRACE_SEIZE, Tid, 0, options);
 
-    public void SetOptions(int options) => Check(Ptrace.Call(Ptrace.PTRACE_SETOPTIONS, Pid, 0, options), "PTRACE_SETOPTIONS");
+    /// <summary>The new thread or process at a PTRACE_EVENT_CLONE of this one: seized as this one is.</summary>
+    public unsafe Tracee Born()
+    {
+        ulong born;
+        Check(Ptrace.Call(Ptrace.PTRACE_GETEVENTMSG, Tid, 0, &born), "PTRACE_GETEVENTMSG");
+        return new Tracee((int)born, trap);
+    }
 
-    public void Interrupt() => Check(Ptrace.Call(Ptrace.PTRACE_INTERRUPT, Pid), "PTRACE_INTERRUPT");
+    public void SetOptions(int options) => Check(Ptrace.Call(Ptrace.PTRACE_SETOPTIONS, Tid, 0, options), "PTRACE_SETOPTIONS");
 
-    public void Resume(int request, int signal = 0) => Check(Ptrace.Call(request, Pid, 0, signal), "resume");
+    public void Interrupt() => Check(Ptrace.Call(Ptrace.PTRACE_INTERRUPT, Tid), "PTRACE_INTERRUPT");
 
-    public void Detach(int signal = 0) => Check(Ptrace.Call(Ptrace.PTRACE_DETACH, Pid, 0, signal), "PTRACE_DETACH");
+    public void Resume(int request, int signal = 0) => Check(Ptrace.Call(request, Tid, 0, signal), "resume");
+
+    public void Detach(int signal = 0) => Check(Ptrace.Call(Ptrace.PTRACE_DETACH, Tid, 0, signal), "PTRACE_DETACH");
 
     public Registers Registers
     {
         get
         {
-            Check(Ptrace.GetRegisters(Pid, out var registers), "PTRACE_GETREGS");
+            Check(Ptrace.GetRegisters(Tid, out var registers), "PTRACE_GETREGS");
             return registers;
         }
 
-        set => Check(Ptrace.SetRegisters(Pid, value), "PTRACE_SETREGS");
+        set => Check(Ptrace.SetRegisters(Tid, value), "PTRACE_SETREGS");
     }
 
     public ulong SignalMask
     {
         get
         {
-            Check(Ptrace.GetSignalMask(Pid, out var mask), "PTRACE_GETSIGMASK");
+            Check(Ptrace.GetSignalMask(Tid, out var mask), "PTRACE_GETSIGMASK");
             return mask;
         }
 
-        set => Check(Ptrace.SetSignalMask(Pid, value), "PTRACE_SETSIGMASK");
+        set => Check(Ptrace.SetSignalMask(Tid, value), "PTRACE_SETSIGMASK");
     }
 
     /// <summary>Waits for the next stop. Only where it is near: what the tracee does meanwhile never sleeps.</summary>
     public WaitStatus WaitStop()
     {
-        var result = Wait.For(Pid, Wait.WALL, out var word);
+        var result = Wait.For(Tid, Wait.WALL, out var word);
         if (result < 0)
         {
             throw new TraceeException("waitpid", -result);
@@ -69,11 +81,18 @@ internal sealed class Tracee(int pid)
         return status.IsGone ? throw new TraceeGoneException(status) : status;
     }
 
+    /// <summary>Waits for its end, where that is near.</summary>
+    public WaitStatus WaitEnd()
+    {
+        Check(Wait.For(Tid, Wait.WALL, out var word), "waitpid");
+        return new WaitStatus(word);
+    }
+
     /// <summary>Waits for a stop that may be long in coming.</summary>
     /// <returns>null: woken up before.</returns>
     public WaitStatus? WaitStop(WakeUp wakeUp)
     {
-        var result = Wait.Until(wakeUp, Pid, Wait.WALL, out var word);
+        var result = Wait.Until(wakeUp, Tid, Wait.WALL, out var word);
         if (result == -Errno.EINTR)
         {
             return null;
@@ -118,7 +137,7 @@ internal sealed class Tracee(int pid)
         var info = new byte[Ptrace.SiginfoBytes];
         fixed (byte* pointer = info)
         {
-            Check(Ptrace.Call(Ptrace.PTRACE_GETSIGINFO, Pid, 0, pointer), "PTRACE_GETSIGINFO");
+            Check(Ptrace.Call(Ptrace.PTRACE_GETSIGINFO, Tid, 0, pointer), "PTRACE_GETSIGINFO");
         }
 
         return info;
@@ -136,7 +155,7 @@ internal sealed class Tracee(int pid)
 
     public void Read(RemoteAddress address, Span<byte> destination)
     {
-        var error = RemoteMemory.Read(Pid, address, destination, out _);
+        var error = RemoteMemory.Read(Tid, address, destination, out _);
         if (error != 0)
         {
             throw new TraceeException($"reading {destination.Length} bytes at {address}", error);
@@ -145,7 +164,7 @@ internal sealed class Tracee(int pid)
 
     public void Write(RemoteAddress address, ReadOnlySpan<byte> source)
     {
-        var error = RemoteMemory.Write(Pid, address, source, out _);
+        var error = RemoteMemory.Write(Tid, address, source, out _);
         if (error != 0)
         {
             throw new TraceeException($"writing {source.Length} bytes at {address}", error);
@@ -157,7 +176,7 @@ internal sealed class Tracee(int pid)
         where T : unmanaged
     {
         value = default;
-        return RemoteMemory.Read(Pid, address, MemoryMarshal.AsBytes(new Span<T>(ref value)), out _) == 0;
+        return RemoteMemory.Read(Tid, address, MemoryMarshal.AsBytes(new Span<T>(ref value)), out _) == 0;
     }
 
     public static void Check(long result, string what)

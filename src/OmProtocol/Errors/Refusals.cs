@@ -1,3 +1,4 @@
+using OpenMosix.Protocol.Image;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Protocol.Errors;
@@ -6,7 +7,10 @@ namespace OpenMosix.Protocol.Errors;
 public static class Refusals
 {
     public static Refusal Threads(int count) =>
-        Make("threads", $"{count} threads", "processes with one thread can move; move it before it starts others");
+        Make("threads", $"{count} threads", $"processes with up to {ImageFormat.ThreadsMax} threads can move; move it before it starts so many");
+
+    public static Refusal LeaderExited() =>
+        Make("leader-exited", "its first thread has ended", "a process whose main() has called pthread_exit stays where it is; let that thread wait for the others");
 
     public static Refusal SharedMemory(string mapping) =>
         Make("shared-memory", mapping, "writable shared memory stays where its other users are; use a private mapping or a file");

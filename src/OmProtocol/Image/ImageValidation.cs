@@ -16,7 +16,7 @@ public static class ImageValidation
     public static string? Check(ProcessImage image) =>
         image.Version != ImageFormat.Version ? $"image version {image.Version}, known is {ImageFormat.Version}"
         : CheckSizes(image) ?? CheckMappings(image) ?? CheckExtents(image) ?? CheckFiles(image) ?? CheckProcess(image)
-            ?? image.Threads.Select(CheckThread).FirstOrDefault(wrong => wrong is not null);
+            ?? CheckThreads(image);
 
     private static string? CheckSizes(ProcessImage image) =>
         image.Mappings.Count > ImageFormat.MappingsMax ? $"{image.Mappings.Count} mappings"
@@ -24,6 +24,7 @@ public static class ImageValidation
         : image.Files.Count > ImageFormat.FilesMax ? $"{image.Files.Count} files"
         : image.Files.Sum(file => (long)file.Ranges.Count) > ImageFormat.FileRangesMax ? "too many ranges of files"
         : image.Threads.Count is 0 or > ImageFormat.ThreadsMax ? $"{image.Threads.Count} threads"
+        : image.AgentSlots is 0 or > ImageFormat.AgentSlotsMax || image.AgentSlots < image.Threads.Count ? $"room for {image.AgentSlots} threads"
         : image.SharedPending.Count > ImageFormat.PendingSignalsMax ? $"{image.SharedPending.Count} pending signals"
         : image.Name.Length > ImageFormat.NameBytesMax || image.HomeHostname.Length > ImageFormat.NameBytesMax ? "a name is too long"
         : null;
@@ -54,14 +55,15 @@ public static class ImageValidation
             end = mapping.End;
         }
 
-        if (!IsRange(image.AgentArea, unchecked(image.AgentArea + ImageFormat.AgentAreaBytes)))
+        var agentBytes = ImageFormat.AgentAreaBytes(image.AgentSlots);
+        if (!IsRange(image.AgentArea, unchecked(image.AgentArea + agentBytes)))
         {
             return "the agent's area is not a range of pages of a user";
         }
 
         // What is mapped over the agent would replace the code that maps it.
         var over = image.Mappings.FirstOrDefault(mapping => mapping.Kind is not MappingKind.Vsyscall
-            && mapping.Start < image.AgentArea + ImageFormat.AgentAreaBytes && image.AgentArea < mapping.End);
+            && mapping.Start < image.AgentArea + agentBytes && image.AgentArea < mapping.End);
         return over is null ? null : $"mapping {over.Start:x}-{over.End:x} lies in the agent's area";
     }
 
@@ -131,6 +133,30 @@ public static class ImageValidation
             ? "an impossible timer"
         : image.SharedPending.Any(signal => !IsSignal(signal)) ? "a pending signal is impossible"
         : null;
+
+    private static string? CheckThreads(ProcessImage image)
+    {
+        if (image.Threads[0].Tid != image.Pid || image.Threads[0].Slot != 0)
+        {
+            return "the first thread is not the leader";
+        }
+
+        HashSet<int> tids = [];
+        HashSet<uint> slots = [];
+        foreach (ThreadImage thread in image.Threads)
+        {
+            var wrong = CheckThread(thread)
+                ?? (!tids.Add(thread.Tid) ? "there is another of that number"
+                : thread.Slot >= image.AgentSlots || !slots.Add(thread.Slot) ? $"it cannot have slot {thread.Slot}"
+                : null);
+            if (wrong is not null)
+            {
+                return $"thread {thread.Tid}: {wrong}";
+            }
+        }
+
+        return null;
+    }
 
     private static string? CheckThread(ThreadImage thread) =>
         thread.Tid <= 1 ? $"tid {thread.Tid}"

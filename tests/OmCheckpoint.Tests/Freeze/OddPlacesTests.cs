@@ -66,10 +66,11 @@ public sealed class OddPlacesTests
         var options = new FreezeOptions
         {
             Timeout = TimeSpan.FromDays(1),
-            Interrupted = () =>
+            Interrupted = tids =>
             {
+                Assert.Equal([guest.Pid], tids);
                 cancel.Cancel();
-                return new(null, Answered: false);
+                return new(null, _ => new CallEnd(Answered: false));
             },
         };
         var freeze = Task.Run(() => FrozenProcess.Freeze(guest.Pid, options, cancel.Token));

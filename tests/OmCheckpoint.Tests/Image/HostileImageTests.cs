@@ -15,7 +15,20 @@ public sealed class HostileImageTests
     {
         ["another version"] = image => image.Version++,
         ["no threads"] = image => image.Threads.Clear(),
-        ["two threads"] = image => image.Threads.Add(image.Threads[0].Clone()),
+        ["a thread twice"] = image => AddThread(image, thread => thread.Tid = image.Pid),
+        ["a slot twice"] = image => AddThread(image, thread => thread.Slot = 0),
+        ["a slot there is not"] = image => AddThread(image, thread => thread.Slot = image.AgentSlots),
+        ["another leader"] = image => image.Threads[0].Tid++,
+        ["a leader elsewhere"] = image => image.Threads[0].Slot = 1,
+        ["no room for threads"] = image => image.AgentSlots = 0,
+        ["room for too many"] = image => image.AgentSlots = ImageFormat.AgentSlotsMax + 1,
+        ["room for too few"] = image => Enumerable.Range(0, 20).ToList().ForEach(number => AddThread(image, thread =>
+        {
+            (thread.Tid, thread.Slot) = (image.Pid + number + 1, (uint)number + 1);
+            image.AgentSlots = 20;
+        })),
+        ["more threads than anybody has"] = image => Enumerable.Range(1, ImageFormat.ThreadsMax).ToList().ForEach(number =>
+            AddThread(image, thread => (thread.Tid, thread.Slot) = (image.Pid + number, (uint)number))),
         ["no memory layout"] = image => image.Memory = null,
         ["no cpu"] = image => image.Cpu = null,
         ["init's pid"] = image => image.Pid = 1,
@@ -85,6 +98,14 @@ public sealed class HostileImageTests
         }
 
         Assert.True(blank.Reap().IsSignaled);
+    }
+
+    private static void AddThread(ProcessImage image, Action<ThreadImage> change)
+    {
+        var thread = image.Threads[0].Clone();
+        (thread.Tid, thread.Slot) = (image.Pid + 1, 1);
+        change(thread);
+        image.Threads.Add(thread);
     }
 
     private static ProcessImage Good()

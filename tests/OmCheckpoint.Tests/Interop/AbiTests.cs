@@ -18,8 +18,39 @@ public sealed class AbiTests
         var believed = typeof(AgentAbi).GetFields(BindingFlags.Public | BindingFlags.Static).ToDictionary(
             field => field.Name, field => Convert.ToUInt64(field.GetRawConstantValue(), CultureInfo.InvariantCulture));
         Assert.NotEmpty(believed);
-        Assert.Equal(Compiled.Where(entry => !entry.Key.StartsWith("kernel.", StringComparison.Ordinal)).OrderBy(entry => entry.Key), believed.OrderBy(entry => entry.Key));
-        Assert.Equal(ImageFormat.AgentAreaBytes, Compiled["AreaBytes"]);
+        Assert.Equal(Compiled.Where(entry => !entry.Key.Contains('.', StringComparison.Ordinal)).OrderBy(entry => entry.Key), believed.OrderBy(entry => entry.Key));
+        Assert.Equal(AgentAbi.SlotsMax, ImageFormat.AgentSlotsMax);
+    }
+
+    [Fact]
+    public void AgentAbi_ForAnyNumberOfSlots_IsWhatTheCompilerSays()
+    {
+        var asked = Compiled.Where(entry => entry.Key.StartsWith("of.", StringComparison.Ordinal)).ToList();
+        Assert.NotEmpty(asked);
+        foreach (var (key, value) in asked)
+        {
+            var name = key.Split('.')[1];
+            var slots = uint.Parse(key.Split('.')[2], CultureInfo.InvariantCulture);
+            Assert.Equal(value, typeof(AgentAbi).GetMethod(name)!.Invoke(null, [slots]));
+            if (name == "AreaBytes")
+            {
+                Assert.Equal(value, ImageFormat.AgentAreaBytes(slots));
+            }
+        }
+    }
+
+    [Fact]
+    public void AgentArea_OfAnySize_HasItsPartsBesideEachOther()
+    {
+        var area = new AgentArea(new RemoteAddress(0x1000_0000), 48);
+        Assert.Equal(area.Threads + (48 * AgentAbi.ThreadBytes), area.Arena);
+        Assert.Equal(area.Threads + AgentAbi.ThreadTls, area.Tls(0));
+        Assert.Equal(area.Tls(46) + AgentAbi.ThreadBytes, area.Tls(47));
+        Assert.True(area.Tls(47) < area.Arena);
+        Assert.Equal(area.Arena + AgentAbi.ArenaHeaderBytes, area.Slot(0));
+        Assert.Equal(area.Slot(47) + AgentAbi.SlotHeaderBytes, area.DataOf(47));
+        Assert.Equal(area.End, area.Slot(48));
+        Assert.Equal(area.BatchStack, area.Threads);
     }
 
     [Fact]

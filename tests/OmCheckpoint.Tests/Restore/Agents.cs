@@ -7,10 +7,10 @@ namespace OpenMosix.Checkpoint.Tests.Restore;
 internal static class Agents
 {
     /// <summary>Where the agent lies in a process: executable anonymous memory of its size that begins with its magic.</summary>
-    public static RemoteAddress AreaOf(int pid)
+    public static AgentArea AreaOf(int pid, uint slots)
     {
         var magic = new byte[8];
-        return new RemoteAddress(MemoryMap.Read(pid).Single(area => area.Executable && !area.IsFile && area.Bytes == AgentAbi.CodeBytes
-            && RemoteMemory.Read(pid, new RemoteAddress(area.Start), magic, out _) == 0 && BitConverter.ToUInt64(magic) == AgentAbi.Magic).Start);
+        return new AgentArea(new RemoteAddress(MemoryMap.Read(pid).Single(area => area.Executable && !area.IsFile && area.Bytes == AgentAbi.CodeBytes
+            && RemoteMemory.Read(pid, new RemoteAddress(area.Start), magic, out _) == 0 && BitConverter.ToUInt64(magic) == AgentAbi.Magic).Start), slots);
     }
 }

@@ -92,7 +92,7 @@ public sealed class DeputyTests
         Assert.True(away.Run().Ok);
 
         // ... and back: the skeleton is emptied first, so that what is found later has come with the body.
-        var remote = FrozenProcess.Freeze(blank.Pid, new FreezeOptions { AgentArea = deputy.AgentArea }).Value;
+        var remote = FrozenProcess.Freeze(blank.Pid, new FreezeOptions { AgentArea = deputy.Area }).Value;
         var returning = remote.Snapshot(new Checkpoint.Snapshot.SnapshotOptions { Remote = true, HomePid = home.Pid }).Value;
         Assert.Equal(image.Files.Select(file => (file.Device, file.Inode)).Order(), returning.Files.Select(file => (file.Device, file.Inode)).Order());
         var begun = RestoringProcess.BeginReturn(home.Pid, returning);
@@ -107,7 +107,7 @@ public sealed class DeputyTests
         Assert.True(run.Ok, run.ToString());
 
         Assert.Equal(descriptors, Descriptors(home.Pid));
-        Assert.DoesNotContain(MemoryMap.Read(home.Pid), area => area.Overlaps(image.AgentArea, image.AgentArea + AgentAbi.AreaBytes));
+        Assert.DoesNotContain(MemoryMap.Read(home.Pid), area => area.Overlaps(image.AgentArea, deputy.Area.End.Value));
         Assert.Equal(0, Signal.Queue(home.Pid, SIGUSR1, 4711));
         home.ExpectGoodEnd();
     }

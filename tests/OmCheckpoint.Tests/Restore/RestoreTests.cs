@@ -136,6 +136,8 @@ public sealed class RestoreTests
         original.ExpectGoodEnd();
     }
 
+    private const uint UsualSlots = 1024;
+
     /// <summary>struct sock_filter: return SECCOMP_RET_ALLOW.</summary>
     private static readonly byte[] AllowAll = [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f];
 
@@ -146,7 +148,7 @@ public sealed class RestoreTests
         var blank = Guest.Start("blank");
         blank.Expect("blank");
         // A remote keeps its agent: it is found where the image says.
-        var agent = remote ? Agents.AreaOf(pid) : (Tracing.RemoteAddress?)null;
+        var agent = remote ? Agents.AreaOf(pid, UsualSlots) : (Tracing.AgentArea?)null;
         var frozen = FrozenProcess.Freeze(pid, new FreezeOptions { AgentArea = agent }).Value;
         var snapshot = frozen.Snapshot(new Checkpoint.Snapshot.SnapshotOptions { Remote = remote });
         Assert.True(snapshot.Ok, snapshot.ToString());

@@ -7,6 +7,7 @@ public sealed class RefusalTests
 {
     [RootTheory]
     [InlineData("threads")]
+    [InlineData("leader-exited")]
     [InlineData("shared-memory")]
     [InlineData("sysv-shared-memory")]
     [InlineData("seccomp-filter")]

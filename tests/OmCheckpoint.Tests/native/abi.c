@@ -10,7 +10,8 @@
 #include <sys/stat.h>
 #include <sys/user.h>
 
-#define SAY(name, value) printf(name " %llu\n", (unsigned long long)(value))
+#define SAY(name, value)           printf(name " %llu\n", (unsigned long long)(value))
+#define SAY_OF(name, slots, value) printf("of." name ".%u %llu\n", slots, (unsigned long long)(value))
 
 int main(void)
 {
@@ -20,20 +21,26 @@ int main(void)
 	SAY("CodeBytes", OM_AREA_CODE_BYTES);
 	SAY("BlockOffset", OM_AREA_BLOCK_OFFSET);
 	SAY("BlockBytes", OM_AREA_BLOCK_BYTES);
-	SAY("ArenaOffset", OM_AREA_ARENA_OFFSET);
+	SAY("ThreadsOffset", OM_AREA_THREADS_OFFSET);
 	SAY("BatchOffset", OM_BLOCK_BATCH_OFFSET);
 	SAY("BatchBytes", OM_BLOCK_BATCH_BYTES);
 	SAY("DataOffset", OM_BLOCK_DATA_OFFSET);
 	SAY("DataBytes", OM_BLOCK_DATA_BYTES);
 	SAY("BatchStack", OM_BLOCK_BATCH_STACK);
-	SAY("DeputyStack", OM_BLOCK_DEPUTY_STACK);
-	SAY("DeputyTls", OM_BLOCK_DEPUTY_TLS);
+	SAY("ThreadBytes", OM_THREAD_BYTES);
+	SAY("ThreadTls", OM_THREAD_TLS);
 	SAY("SlotHeaderBytes", OM_SLOT_HEADER_BYTES);
 	SAY("SlotDataBytes", OM_SLOT_DATA_BYTES);
 	SAY("SlotBytes", OM_SLOT_BYTES);
-	SAY("ArenaSlots", OM_ARENA_SLOTS);
-	SAY("ArenaBytes", OM_ARENA_BYTES);
-	SAY("AreaBytes", OM_AREA_BYTES);
+	SAY("SlotsMax", OM_SLOTS_MAX);
+	SAY("ArenaHeaderBytes", OM_ARENA_HEADER_BYTES);
+	SAY("ArenaSlots", offsetof(struct om_arena, slots));
+	for (unsigned slots = 1; slots <= OM_SLOTS_MAX; slots *= 16) {
+		SAY_OF("ArenaBytes", slots, OM_ARENA_BYTES(slots));
+		SAY_OF("ArenaOffset", slots, OM_AREA_ARENA_OFFSET(slots));
+		SAY_OF("AreaBytes", slots, OM_AREA_BYTES(slots));
+		SAY_OF("SlotOffset", slots, OM_ARENA_SLOT_OFFSET(slots));
+	}
 	SAY("HeaderBytes", sizeof(struct om_agent_header));
 	SAY("HeaderBatchEntry", offsetof(struct om_agent_header, batch_entry));
 	SAY("HeaderDeputyEntry", offsetof(struct om_agent_header, deputy_entry));
@@ -44,9 +51,12 @@ int main(void)
 	SAY("BatchHeaderBytes", sizeof(struct om_batch));
 	SAY("BatchDone", offsetof(struct om_batch, done));
 	SAY("StopOnError", OM_BATCH_STOP_ON_ERROR);
+	SAY("SlotIndex", offsetof(struct om_slot, index));
 	SAY("SlotTid", offsetof(struct om_slot, tid));
 	SAY("SlotData", offsetof(struct om_slot, data));
+	SAY("SlotArena", offsetof(struct om_slot, arena));
 	SAY("SlotSignalHead", offsetof(struct om_slot, signal_head));
+	SAY("SlotSignalTail", offsetof(struct om_slot, signal_tail));
 	SAY("SlotSignals", offsetof(struct om_slot, signals));
 	SAY("SignalBytes", sizeof(struct om_signal));
 	SAY("SignalInfo", offsetof(struct om_signal, info));

@@ -3,6 +3,8 @@
  * Does one thing that keeps a process at home, says so, and waits.
  */
 #define _GNU_SOURCE
+#include <fcntl.h>
+#include <limits.h>
 #include <linux/aio_abi.h>
 #include <linux/if_packet.h>
 #include <linux/perf_event.h>
@@ -20,6 +22,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define TOO_MANY_THREADS 4200
+
 static pid_t shares; /* a process with our memory: ended with us */
 
 static void *other_thread(void *argument)
@@ -35,12 +39,47 @@ static int other_process(void *argument)
 	return 0;
 }
 
+static void wait_for_end(void)
+{
+	char byte;
+
+	(void)!read(0, &byte, 1);
+}
+
+static void *say_and_wait(void *argument)
+{
+	char stat[512];
+	int fd = open("/proc/self/stat", O_RDONLY);
+
+	/* Until its leader is gone it has not exited. */
+	do {
+		ssize_t got = pread(fd, stat, sizeof(stat) - 1, 0);
+
+		stat[got > 0 ? got : 0] = 0;
+	} while (!strstr(stat, ") Z"));
+	(void)!write(1, "ready\n", 6);
+	wait_for_end();
+	syscall(SYS_exit_group, 0);
+	return argument;
+}
+
 static long refuse(const char *kind)
 {
 	if (!strcmp(kind, "threads")) {
+		pthread_attr_t small;
+		pthread_t thread;
+		int error = pthread_attr_init(&small) || pthread_attr_setstacksize(&small, PTHREAD_STACK_MIN);
+
+		for (int i = 0; i < TOO_MANY_THREADS && !error; i++)
+			error = pthread_create(&thread, &small, other_thread, NULL);
+		return error;
+	}
+	if (!strcmp(kind, "leader-exited")) {
 		pthread_t thread;
 
-		return pthread_create(&thread, NULL, other_thread, NULL);
+		if (pthread_create(&thread, NULL, say_and_wait, NULL))
+			return 1;
+		syscall(SYS_exit, 0); /* of this thread */
 	}
 	if (!strcmp(kind, "shared-memory"))
 		return mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0) == MAP_FAILED;
@@ -92,11 +131,10 @@ static long refuse(const char *kind)
 
 int main(int argc, char **argv)
 {
-	char byte;
 	long error = argc == 2 ? refuse(argv[1]) : 1;
 
 	(void)!write(1, error ? "cannot\n" : "ready\n", error ? 7 : 6);
-	(void)!read(0, &byte, 1);
+	wait_for_end();
 	if (shares)
 		kill(shares, SIGKILL);
 	syscall(argc == 2 && !strcmp(argv[1], "seccomp-filter") ? SYS_exit : SYS_exit_group,
