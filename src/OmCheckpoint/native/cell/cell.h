@@ -18,6 +18,8 @@ void cell_become_root_inside(void);
 void cell_write_clocks(const struct om_cell_start *start);
 void cell_limit_cpus(uint32_t cpus);
 
+/* In init, while there still is a /proc. */
+void cell_open_last_pid(void);
 /* In init: nothing to see, nothing to hold. */
 void cell_empty_root(void);
 void cell_hostname(const char *name);
@@ -25,5 +27,7 @@ void cell_keep_capabilities(void);
 
 /* Starts a blank child with exactly this pid. Returns 0, or errno with *where. */
 int cell_spawn(pid_t pid, const char **where);
+/* The next process or thread that is made inside gets this id. Returns 0, or errno with *where. */
+int cell_next(pid_t pid, const char **where);
 
 #endif
