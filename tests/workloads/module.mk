@@ -2,9 +2,9 @@
 WORKLOAD_SOURCES := $(wildcard tests/workloads/*.c)
 WORKLOADS := $(patsubst tests/workloads/%.c,$(OUT)/tests/workloads/%,$(WORKLOAD_SOURCES))
 
-$(OUT)/tests/workloads/%: tests/workloads/%.c tests/workloads/workload.h
+$(OUT)/tests/workloads/%: tests/workloads/%.c $(wildcard tests/workloads/*.h)
 	@mkdir -p $(@D)
 	@# Bad pointers are given on purpose.
-	@$(CC) $(CFLAGS) -Wno-stringop-overread -Wno-stringop-overflow -Wno-nonnull -o $@ $< -lutil -lm
+	@$(CC) $(CFLAGS) -Wno-stringop-overread -Wno-stringop-overflow -Wno-nonnull -pthread -o $@ $< -lutil -lm
 
 NATIVE_TESTS += $(WORKLOADS)

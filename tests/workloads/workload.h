@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * What every workload shares. A workload is an ordinary single-threaded program that checks one group of kernel
- * features on itself, over and over, long enough to be moved many times while it does so:
+ * What every workload shares. A workload is an ordinary program that checks one group of kernel features on itself,
+ * over and over, long enough to be moved many times while it does so:
  *
  *   workload [MILLISECONDS | eof]     default 2500; the round in progress is finished
  *
