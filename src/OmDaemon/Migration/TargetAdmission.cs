@@ -28,6 +28,9 @@ internal static class TargetAdmission
         return null;
     }
 
+    // omcell's init, and room for one that ends while the next is made.
+    private const uint CellsOwn = 4;
+
     // An eighth more than it has: at nine tenths of its limit a body is sent home again (MemoryGuard).
     public static ulong Need(ulong bytes) => bytes + (bytes / 8) + SlackBytes;
 
@@ -40,6 +43,6 @@ internal static class TargetAdmission
         ulong need = Need(MemoryNeed.Of(image));
         ulong available = target.Self.Load?.MemoryAvailableBytes ?? 0;
         ulong free = available > target.ReservedBytes ? available - target.ReservedBytes : 0;
-        return new CellLimits { MemoryBytes = Math.Max(need, free - (free / 10)), Pids = 64, Cpus = homeCpus };
+        return new CellLimits { MemoryBytes = Math.Max(need, free - (free / 10)), Pids = image.AgentSlots + CellsOwn, Cpus = homeCpus };
     }
 }
