@@ -58,7 +58,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
     public void Signalled(ulong key, ArrivedSignal signal)
     {
         if (held.GetValueOrDefault(key) is GuestProcess process)
-            process.Signals.Enqueue(signal);
+            process.Signals.Add(signal);
         On<GuestProcess>(key, guest => guest.DeliverSignals());
     }
 

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Forward;
@@ -8,6 +9,9 @@ namespace OpenMosix.Warden.Forward;
 /// <param name="Siginfo">128 bytes, as the kernel gave it.</param>
 internal readonly record struct ArrivedSignal(uint Slot, bool Directed, byte[] Siginfo)
 {
+    internal int Number => BinaryPrimitives.ReadInt32LittleEndian(Siginfo);
+    internal int Code => BinaryPrimitives.ReadInt32LittleEndian(Siginfo.AsSpan(8));
+
     internal static unsafe ArrivedSignal From(uint slot, OmEngine.om_signal* signal) =>
         new(slot, signal->directed != 0, new Span<byte>(signal->info, 128).ToArray());
 }

@@ -1,5 +1,4 @@
 // What happens to a running remote from outside or by calls that are conducted: structural calls, signals, stop and continue, the end.
-using System.Collections.Concurrent;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
@@ -26,8 +25,7 @@ internal sealed partial class GuestProcess
     /// <summary>Why a call waits for the body to be at home; empty: none does.</summary>
     private string whyHome = "";
 
-    /// <summary>Those that reached the deputy and are not yet pending here.</summary>
-    internal ConcurrentQueue<ArrivedSignal> Signals { get; } = new();
+    internal ArrivedSignals Signals { get; } = new();
 
     internal ProcessImage Image => image;
     internal RemoteSide Remote => remote!;
@@ -98,24 +96,42 @@ internal sealed partial class GuestProcess
         if (undoing && State is GuestState.RemoteFrozen)
             ThawWhenInForce();
         else if (State is GuestState.Remote && held is null && Threads.InSlot(slot) is { } thread)
-            StopFor(thread, null);
+            StopFor(thread, _ => { });
         DeliverSignals();
     }
 
-    /// <summary>Everything that has arrived, each signal by the thread that is to have it.</summary>
+    /// <summary>Everything that has arrived, each signal by the thread that is to have it: one stop for each of these.</summary>
     internal void DeliverSignals()
     {
-        while (State is GuestState.Remote && held is null && Signals.TryPeek(out ArrivedSignal signal))
+        if (State is not GuestState.Remote || held is not null)
+            return;
+        var left = new List<ArrivedSignals.Waiting>();
+        bool again = false;
+        foreach (var ofOne in Signals.TakeAll().GroupBy(waiting => SignalTaker.For(this, waiting.Signal)))
         {
-            var taker = SignalTaker.For(this, signal);
-            if (!StopFor(taker.Thread, taker))
-                return;
+            SignalTaker taker = ofOne.Key;
+            bool stopped = StopFor(taker.Thread, body =>
+            {
+                // Now that it stands it may have another mask than before.
+                var still = ofOne.ToLookup(waiting => SignalTaker.For(this, waiting.Signal) == taker);
+                taker.Queue(this, body, [.. still[true]]);
+                left.AddRange(still[false]);
+                again |= still[false].Any();
+            });
+            if (!stopped)
+                left.AddRange(ofOne); // the engine says when it can be
         }
+        Signals.PutBack(left);
+        if (again)
+            _ = Queue.Run(() =>
+            {
+                DeliverSignals(); // in its turn
+                return true;
+            });
     }
 
-    /// <summary>Stops a thread and lets it go on as for signals; taker: it queues those that are its to take, now that it stands. False: it cannot be
-    /// stopped now, and the engine says when it can be.</summary>
-    private bool StopFor(GuestThread thread, SignalTaker? taker)
+    /// <summary>Stops a thread and lets it go on as for signals. False: it cannot be stopped now.</summary>
+    private bool StopFor(GuestThread thread, Action<FrozenProcess> queue)
     {
         Outcome<FrozenProcess> stopped = Stop(thread.Here, thread.Slot, Quiesce.Here);
         if (!stopped.Ok)
@@ -124,8 +140,7 @@ internal sealed partial class GuestProcess
             return false;
         }
         using FrozenProcess body = stopped.Value;
-        while (taker is { } takes && Signals.TryPeek(out ArrivedSignal signal) && SignalTaker.For(this, signal) == takes && Signals.TryDequeue(out signal))
-            takes.Queue(this, body, signal);
+        queue(body);
         bool goesOn = EndsWait(body, thread);
         remote!.Resume(thread.Slot);
         if (!goesOn)
@@ -166,8 +181,8 @@ internal sealed partial class GuestProcess
     /// <summary>All threads stand still.</summary>
     private void QueueWhileFrozen(FrozenProcess body)
     {
-        while (Signals.TryDequeue(out ArrivedSignal signal))
-            SignalTaker.For(this, signal).Queue(this, body, signal);
+        foreach (var ofOne in Signals.TakeAll().GroupBy(waiting => SignalTaker.For(this, waiting.Signal)))
+            ofOne.Key.Queue(this, body, [.. ofOne]);
     }
 
     internal void Controlled(uint what)

@@ -2,7 +2,6 @@
 // open, the leader before all others, as the kernel chooses (complete_signal, kernel/signal.c); such a thread queues it for itself, because the
 // kernel, asked by the thread that stands still, would choose another one. Where all have it blocked it waits for the process, by the
 // leader's call: then who opens it or waits for it (sigwaitinfo) takes it.
-using System.Buffers.Binary;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Warden.Forward;
@@ -24,20 +23,22 @@ internal readonly record struct SignalTaker(GuestThread Thread, bool ForThread)
             return guest.Threads.InSlot(signal.Slot) is { } meant ? new(meant, true) : new(leader, false);
         if (guest.Threads.Count == 1)
             return new(leader, false);
-        ulong bit = 1ul << (BinaryPrimitives.ReadInt32LittleEndian(signal.Siginfo) - 1);
+        ulong bit = 1ul << (signal.Number - 1);
         foreach (GuestThread thread in guest.Threads.All)
             if (HasOpen(guest, thread, bit))
                 return new(thread, true);
         return new(leader, false);
     }
 
-    /// <summary>Has the thread, which is held, queue it.</summary>
-    internal void Queue(GuestProcess guest, FrozenProcess body, ArrivedSignal signal)
+    /// <summary>Has the thread, which is held, queue them.</summary>
+    internal void Queue(GuestProcess guest, FrozenProcess body, IReadOnlyList<ArrivedSignals.Waiting> signals)
     {
-        Outcome queued = ForThread ? body.QueueThreadSignals(Thread.Here, [signal.Siginfo]) : body.QueueSignals([signal.Siginfo]);
+        byte[][] siginfos = [.. signals.Select(waiting => waiting.Signal.Siginfo)];
+        Outcome queued = ForThread ? body.QueueThreadSignals(Thread.Here, siginfos) : body.QueueSignals(siginfos);
         if (queued is { Ok: false } failed)
             guest.LogNotDelivered(guest.Key, failed.Failure!.Message);
-        guest.Remote.Queued(signal.Slot, 1);
+        foreach (ArrivedSignals.Waiting waiting in signals)
+            guest.Remote.Queued(waiting.Signal.Slot, waiting.Count);
     }
 
     private static bool HasOpen(GuestProcess guest, GuestThread thread, ulong bit)
