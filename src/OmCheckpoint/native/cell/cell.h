@@ -23,6 +23,10 @@ void cell_empty_root(void);
 void cell_hostname(const char *name);
 void cell_keep_capabilities(void);
 
+/* The next process or thread made inside gets this number, if it is free. Returns 0 or errno. */
+void cell_open_tids(void);
+int cell_next_tid(pid_t tid);
+
 /* Starts a blank child with exactly this pid. Returns 0, or errno with *where. */
 int cell_spawn(pid_t pid, const char **where);
 

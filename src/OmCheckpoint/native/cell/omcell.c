@@ -80,6 +80,8 @@ static bool serve(void)
 		int error = cell_spawn(message.spawn.pid, &where);
 		cell_report(OM_CELL_SPAWNED, message.spawn.pid, 0, error, error ? where : NULL);
 	}
+	if (message.op == OM_CELL_NEXT_TID)
+		cell_report(OM_CELL_NEXT, message.spawn.pid, 0, cell_next_tid(message.spawn.pid), NULL);
 	return true;
 }
 
@@ -91,6 +93,7 @@ _Noreturn static void init(const struct om_cell_start *start)
 	sigaddset(&children, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &children, NULL))
 		cell_fail("sigprocmask");
+	cell_open_tids();
 	cell_empty_root();
 	cell_hostname(start->hostname);
 	if (setsid() < 0)
