@@ -8,4 +8,4 @@ $(OUT)/tests/checkpoint/%: tests/OmCheckpoint.Tests/native/%.c $(NATIVE)/om_abi.
 NATIVE_TESTS += $(CHECKPOINT_TESTS)
 
 .PHONY: checkpoint-tests
-checkpoint-tests: $(CHECKPOINT_TESTS)
+checkpoint-tests: $(CHECKPOINT_TESTS) $(LIB)/omcell

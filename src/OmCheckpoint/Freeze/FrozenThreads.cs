@@ -108,11 +108,7 @@ internal sealed class FrozenThreads
             _ = Kernel.Kill(Pid, Signals.SIGSTOP);
         }
 
-        foreach (var thread in _threads)
-        {
-            thread.Tracee.Detach();
-        }
-
+        Tracee.DetachAll(_threads.Select(thread => thread.Tracee));
         _threads.Clear();
     }
 

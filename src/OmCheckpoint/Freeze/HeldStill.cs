@@ -30,7 +30,8 @@ public sealed class HeldStill : IDisposable
     /// <summary>With the thread that traces it the trace ends, wherever its threads stand.</summary>
     public void Dispose() => _thread.Dispose();
 
-    // Threads that those make which are seized already are attached by the kernel, and stand.
+    // Threads that those make which are seized already are attached by the kernel, and stand. One whose clone was under way just then is found
+    // here or not at all; in a cell there is none, for there a clone is made by a thread that stands still (ConductedClone).
     private static bool Seize(int pid)
     {
         var seized = new HashSet<int>();

@@ -105,18 +105,27 @@ internal sealed class ProcessStop
                 _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tid);
                 _moving.Enqueue(tracee);
             }
-            else if (tid == _pid || StillRuns(tid))
+            else if (MustBeSeized(tid))
             {
                 throw new TraceeException($"thread {tid} of process {_pid} cannot be seized", error);
+            }
+            else if (tid == _pid)
+            {
+                throw LeaderExited() is null ? new TraceeException($"process {_pid} has ended", Errno.ESRCH) : new RefusedException(Refusals.LeaderExited());
             }
         }
 
         return fresh.Count > 0;
     }
 
-    private static bool StillRuns(int tid)
+    private static bool MustBeSeized(int tid)
     {
         var status = ProcessStatus.Read(tid);
+        if (status?.TracerPid == Kernel.ThreadId())
+        {
+            return false; // just made: the stop of the one that made it tells
+        }
+
         if (status is { TracerPid: not 0 })
         {
             throw new RefusedException(Refusals.Traced(status.TracerPid));
@@ -196,7 +205,8 @@ internal sealed class ProcessStop
                 TakeBorn(tracee);
             }
 
-            // Killed, it does not stand any more: the next wait tells.
+            // Any stop takes the place of the one that was asked for. Killed, it does not stand any more: the next wait tells.
+            _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tracee.Tid);
             _ = Ptrace.Call(Ptrace.PTRACE_CONT, tracee.Tid, 0, status.IsSignalDelivery ? status.StopSignal : 0);
         }
     }

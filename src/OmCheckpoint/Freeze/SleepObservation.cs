@@ -12,6 +12,8 @@ namespace OpenMosix.Checkpoint.Freeze;
 internal sealed class SleepObservation
 {
     private const long NsPerMs = 1_000_000;
+    private const ulong FUTEX_CMD_MASK = 0x7f;
+    private const ulong FUTEX_WAIT = 0; // FUTEX_WAIT_BITSET has an end that is absolute
 
     private readonly int _call;
     private readonly long _sinceMonotonic;
@@ -87,7 +89,7 @@ internal sealed class SleepObservation
     {
         CallNumber.nanosleep => arguments[1] == 0,
         CallNumber.clock_nanosleep => arguments[1] == 0 && arguments[3] == 0,
-        CallNumber.futex => arguments[3] != 0,
+        CallNumber.futex => arguments[3] != 0 && (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAIT,
         CallNumber.poll => (int)arguments[2] > 0,
         CallNumber.epoll_wait or CallNumber.epoll_pwait => (int)arguments[3] > 0,
         _ => false,

@@ -56,6 +56,9 @@ internal static unsafe partial class Kernel
     [LibraryImport("libc", EntryPoint = "gettid")]
     public static partial int ThreadId();
 
+    /// <summary>Of the calling thread. Without the privilege nothing changes.</summary>
+    public static void SetNice(int value) => _ = SystemCall(CallNumber.setpriority, 0, 0, value, 0, 0);
+
     /// <returns>0 or errno.</returns>
     public static int SignalThread(int pid, int tid, int signal) => TgKill(pid, tid, signal) < 0 ? Marshal.GetLastPInvokeError() : 0;
 

@@ -30,6 +30,7 @@ internal static class BlankChild
         tracee.Interrupt();
         while (!tracee.WaitStop().IsEventStop)
         {
+            tracee.Interrupt();
             tracee.Resume(Ptrace.PTRACE_CONT);
         }
 

@@ -80,10 +80,7 @@ internal sealed class RemoteTarget : IRestoreTarget
             _ = Kernel.Kill(_bodies.Leader.Tid, Signals.SIGSTOP);
         }
 
-        foreach (var (tracee, _) in _bodies.All)
-        {
-            tracee.Detach();
-        }
+        Tracee.DetachAll(_bodies.All.Select(body => body.Tracee));
     }
 
     public void Abort() => _ = Kernel.Kill(_bodies.Leader.Tid, Signals.SIGKILL);

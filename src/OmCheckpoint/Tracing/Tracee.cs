@@ -46,6 +46,23 @@ internal sealed class Tracee(int tid, TrapState trap)
 
     public void Detach(int signal = 0) => Check(Ptrace.Call(Ptrace.PTRACE_DETACH, Tid, 0, signal), "PTRACE_DETACH");
 
+    /// <summary>Lets all threads of a process go. The first may take a signal by which the others end before they are let go: they are gone
+    /// as they would be without us.</summary>
+    public static void DetachAll(IEnumerable<Tracee> tracees)
+    {
+        var goesOn = false;
+        foreach (var tracee in tracees)
+        {
+            var result = Ptrace.Call(Ptrace.PTRACE_DETACH, tracee.Tid);
+            if (!goesOn || result != -Errno.ESRCH)
+            {
+                Check(result, "PTRACE_DETACH");
+            }
+
+            goesOn = true;
+        }
+    }
+
     public Registers Registers
     {
         get

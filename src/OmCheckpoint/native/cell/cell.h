@@ -18,16 +18,16 @@ void cell_become_root_inside(void);
 void cell_write_clocks(const struct om_cell_start *start);
 void cell_limit_cpus(uint32_t cpus);
 
-/* In init, while there still is a /proc. */
-void cell_open_last_pid(void);
 /* In init: nothing to see, nothing to hold. */
 void cell_empty_root(void);
 void cell_hostname(const char *name);
 void cell_keep_capabilities(void);
 
+/* The next process or thread made inside gets this number, if it is free. Returns 0 or errno. */
+void cell_open_tids(void);
+int cell_next_tid(pid_t tid);
+
 /* Starts a blank child with exactly this pid. Returns 0, or errno with *where. */
 int cell_spawn(pid_t pid, const char **where);
-/* The next process or thread that is made inside gets this id. Returns 0, or errno with *where. */
-int cell_next(pid_t pid, const char **where);
 
 #endif

@@ -11,7 +11,6 @@
 #include <linux/sched.h>
 #include <signal.h>
 #include <stddef.h>
-#include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/syscall.h>
@@ -105,25 +104,6 @@ failed:
 	if (write(told, &failure, sizeof(failure)) < 0)
 		_exit(2);
 	_exit(1);
-}
-
-static int last_pid;
-
-void cell_open_last_pid(void)
-{
-	/* It speaks of the pid namespace of who writes (pid_namespaces(7)). */
-	last_pid = open("/proc/sys/kernel/ns_last_pid", O_WRONLY | O_CLOEXEC);
-	if (last_pid < 0)
-		cell_fail("ns_last_pid");
-}
-
-int cell_next(pid_t pid, const char **where)
-{
-	char text[16];
-	int length = snprintf(text, sizeof(text), "%d", pid - 1);
-
-	*where = "ns_last_pid";
-	return pwrite(last_pid, text, (size_t)length, 0) == length ? 0 : errno;
 }
 
 int cell_spawn(pid_t pid, const char **where)

@@ -75,14 +75,13 @@ static bool serve(void)
 		return true;
 	if (message.op == OM_CELL_END)
 		return false;
-	const char *where;
 	if (message.op == OM_CELL_SPAWN) {
+		const char *where;
 		int error = cell_spawn(message.spawn.pid, &where);
 		cell_report(OM_CELL_SPAWNED, message.spawn.pid, 0, error, error ? where : NULL);
-	} else if (message.op == OM_CELL_NEXT_TID) {
-		int error = cell_next(message.spawn.pid, &where);
-		cell_report(OM_CELL_NEXT, message.spawn.pid, 0, error, error ? where : NULL);
 	}
+	if (message.op == OM_CELL_NEXT_TID)
+		cell_report(OM_CELL_NEXT, message.spawn.pid, 0, cell_next_tid(message.spawn.pid), NULL);
 	return true;
 }
 
@@ -94,7 +93,7 @@ _Noreturn static void init(const struct om_cell_start *start)
 	sigaddset(&children, SIGCHLD);
 	if (sigprocmask(SIG_BLOCK, &children, NULL))
 		cell_fail("sigprocmask");
-	cell_open_last_pid();
+	cell_open_tids();
 	cell_empty_root();
 	cell_hostname(start->hostname);
 	if (setsid() < 0)
