@@ -101,6 +101,10 @@ public sealed class FrozenProcess : IDisposable
         return outcome;
     }
 
+    /// <summary>The one thread that is held was stopped in a call whose notification was answered -ERESTARTNOINTR, and which does not sleep: it makes it
+    /// here and now. Returns the kernel's word, which its registers have too.</summary>
+    public Outcome<long> MakeCall() => Do<long>(Stage.Forward, () => OwnCall.Execute(_frozen.First));
+
     /// <summary>Lets it go on where it was, unchanged.</summary>
     public Outcome Thaw()
     {

@@ -24,7 +24,7 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     private RemoteSide(nint handle) => this.handle = handle;
 
-    internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, SafeHandle pidfd, SafeHandle listener, string home, AgentArea area,
+    internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, int homePid, SafeHandle pidfd, SafeHandle listener, string home, AgentArea area,
         SafeHandle? state, out int errno)
     {
         nint homeText = Marshal.StringToCoTaskMemUTF8(home);
@@ -35,6 +35,7 @@ internal sealed unsafe class RemoteSide : IDisposable
                 key = key,
                 epoch = epoch,
                 pid = pid,
+                home_pid = homePid,
                 pidfd = (int)pidfd.DangerousGetHandle(),
                 listener = (int)listener.DangerousGetHandle(),
                 home = (byte*)homeText,
@@ -87,6 +88,9 @@ internal sealed unsafe class RemoteSide : IDisposable
         ulong mask;
         return OmEngine.om_remote_mask(handle, slot, &mask) == 1 ? mask : null;
     }
+
+    /// <summary>A call of this thread is on its way home, or waits there.</summary>
+    internal bool InCall(uint slot) => OmEngine.om_remote_in_call(handle, slot);
 
     /// <summary>The mask under which a call waits now, if it has one of its own.</summary>
     internal ulong? WaitsUnder(uint slot)

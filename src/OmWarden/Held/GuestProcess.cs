@@ -364,7 +364,7 @@ internal sealed partial class GuestProcess : HeldProcess
     /// <summary>Null: done. The listener stays ours: it is needed again when the remote goes on under another epoch.</summary>
     private Failure? OpenRemote()
     {
-        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, cell.BodyPidfd, listener!, home, AgentArea.Of(image), engineState, out int errno);
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, image.Pid, cell.BodyPidfd, listener!, home, AgentArea.Of(image), engineState, out int errno);
         if (remote is null)
             return Broken(Stage.Restore, "serving the remote", errno);
         foreach (ThreadImage thread in image.Threads)

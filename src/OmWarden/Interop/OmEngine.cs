@@ -82,6 +82,7 @@ internal static unsafe partial class OmEngine
         internal ulong key;
         internal uint epoch;
         internal int pid;
+        internal int home_pid;
         internal int pidfd;
         internal int listener;
         internal byte* home;
@@ -165,6 +166,9 @@ internal static unsafe partial class OmEngine
     internal static partial int om_remote_resume(nint remote, uint slot);
     [LibraryImport(Library)]
     internal static partial int om_remote_mask(nint remote, uint slot, ulong* mask);
+    [LibraryImport(Library)]
+    [return: MarshalAs(UnmanagedType.U1)]
+    internal static partial bool om_remote_in_call(nint remote, uint slot);
     [LibraryImport(Library)]
     internal static partial int om_remote_waits_under(nint remote, uint slot, ulong* mask);
     [LibraryImport(Library)]

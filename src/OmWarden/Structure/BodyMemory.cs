@@ -67,14 +67,34 @@ internal sealed class BodyMemory(int pid)
     /// <summary>SigBlk and the union of what is pending.</summary>
     internal (ulong Mask, ulong Pending) Signals()
     {
-        ulong mask = 0, pending = 0;
+        (ulong mask, ulong pending, _, _) = Sets();
+        return (mask, pending);
+    }
+
+    /// <summary>Whether one that is pending would be taken, under this mask or its own, and does something.</summary>
+    internal bool WouldTake(ulong? mask)
+    {
+        const ulong ignoredByDefault = 1ul << 16 | 1ul << 17 | 1ul << 22 | 1ul << 27; // SIGCHLD, SIGCONT, SIGURG, SIGWINCH
+        (ulong blocked, ulong pending, ulong ignored, ulong caught) = Sets();
+        return (pending & ~(mask ?? blocked) & ~ignored & (caught | ~ignoredByDefault)) != 0;
+    }
+
+    private (ulong Blocked, ulong Pending, ulong Ignored, ulong Caught) Sets()
+    {
+        ulong blocked = 0, pending = 0, ignored = 0, caught = 0;
         foreach (string line in File.ReadLines($"/proc/{Pid}/status"))
         {
             if (line.StartsWith("SigBlk:", StringComparison.Ordinal))
-                mask = ulong.Parse(line.AsSpan(7).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                blocked = Set(line);
             else if (line.StartsWith("SigPnd:", StringComparison.Ordinal) || line.StartsWith("ShdPnd:", StringComparison.Ordinal))
-                pending |= ulong.Parse(line.AsSpan(7).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
+                pending |= Set(line);
+            else if (line.StartsWith("SigIgn:", StringComparison.Ordinal))
+                ignored = Set(line);
+            else if (line.StartsWith("SigCgt:", StringComparison.Ordinal))
+                caught = Set(line);
         }
-        return (mask, pending);
+        return (blocked, pending, ignored, caught);
     }
+
+    private static ulong Set(string line) => ulong.Parse(line.AsSpan(7).Trim(), NumberStyles.HexNumber, CultureInfo.InvariantCulture);
 }

@@ -8,7 +8,8 @@ namespace OpenMosix.Warden.Structure;
 
 internal static class StructuralCalls
 {
-    private const int mmap = 9, rt_sigaction = 13, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, exit_group = 231, execveat = 322, clone3 = 435;
+    private const int mmap = 9, rt_sigaction = 13, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, kill = 62,
+        rt_sigqueueinfo = 129, exit_group = 231, tgkill = 234, rt_tgsigqueueinfo = 297, execveat = 322, clone3 = 435;
     private const ulong CLONE_THREAD = 0x10000;
     private const int ENOSYS = 38;
 
@@ -39,6 +40,9 @@ internal static class StructuralCalls
                 break;
             case fork or vfork or clone:
                 guest.GoHome(call, "fork");
+                break;
+            case kill or tgkill or rt_sigqueueinfo or rt_tgsigqueueinfo:
+                OwnSignal.Conduct(guest, call);
                 break;
             case clone3:
                 // glibc then uses clone, whose arguments are registers and cannot be changed behind our back (KERNEL.md 17).

@@ -169,6 +169,7 @@ struct om_remote_options {
 	uint64_t key;
 	uint32_t epoch;
 	int32_t pid;      /* the remote, in the warden's pid namespace */
+	int32_t home_pid; /* as the body knows itself: signals it sends itself are handed out, to be sent here */
 	int pidfd;        /* borrowed */
 	int listener;     /* seccomp listener: the engine duplicates */
 	const char *home; /* node id */
@@ -217,7 +218,9 @@ int om_remote_resume(om_remote *remote, uint32_t slot);
  * made to execute rt_sigsuspend(mask) in the place of the call; at the signal-delivery-stop its registers are put back
  * with rax = -EINTR, orig_rax = -1, and it is detached with that signal. (tests/engine/tracer.c does it.) */
 int om_remote_mask(om_remote *remote, uint32_t slot, uint64_t *mask);
-/* Likewise of a call that waits now, whether quiesced or not. */
+/* A call of this thread is on its way home, or waits there. */
+bool om_remote_in_call(om_remote *remote, uint32_t slot);
+/* om_remote_mask of a call that waits now, whether quiesced or not. */
 int om_remote_waits_under(om_remote *remote, uint32_t slot, uint64_t *mask);
 /* While quiesced: the call that had begun, was cut short and will be issued again: its number, what is left of its
  * timeout (UINT64_MAX: it has none) and how many bytes of it are done. 0: there is none, 1: there is. Said to the

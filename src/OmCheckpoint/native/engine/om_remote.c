@@ -420,6 +420,7 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
 	remote->engine = engine;
 	remote->key = options->key;
 	remote->pid = options->pid;
+	remote->home_pid = options->home_pid;
 	remote->home = home;
 	remote->area = options->area;
 	remote->slots = options->slots;

@@ -116,7 +116,7 @@ struct om_remote {
 	struct om_remote *next; /* in the engine's table */
 	struct om_engine *engine;
 	uint64_t key;
-	int32_t pid;
+	int32_t pid, home_pid;
 	int pidfd, listener, wake;
 	struct om_peer *home;
 	uint64_t area;

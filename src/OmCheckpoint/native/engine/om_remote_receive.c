@@ -182,6 +182,23 @@ static void count(struct om_remote *remote, int32_t number, bool refused)
 	}
 }
 
+/* A signal to the body itself is sent where the body is: home would not know in which order, nor to which thread. One
+ * that stops, continues or kills is the deputy's. */
+static bool is_own_signal(const struct om_remote *remote, int number, const uint64_t args[6])
+{
+	int signo;
+	if (!remote->home_pid || (int32_t)args[0] != remote->home_pid)
+		return false;
+	if (number == SYS_kill || number == SYS_rt_sigqueueinfo)
+		signo = (int)args[1];
+	else if (number == SYS_tgkill || number == SYS_rt_tgsigqueueinfo)
+		signo = (int)args[2];
+	else
+		return false;
+	return signo != SIGKILL && signo != SIGSTOP && signo != SIGTSTP && signo != SIGTTIN && signo != SIGTTOU &&
+	       signo != SIGCONT;
+}
+
 /* What is in the thread's state->call. */
 static void take(struct om_remote_thread *thread)
 {
@@ -202,6 +219,8 @@ static void take(struct om_remote_thread *thread)
 			om_remote_answer_body(thread, sc->side == OM_SIDE_UNKNOWN ? -ENOSYS : -sc->error, 0);
 		else if (sc->side == OM_SIDE_LOCAL) /* decided by registers alone: nothing can change under us */
 			om_remote_answer_body(thread, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+		else if (is_own_signal(remote, state->call.data.nr, args))
+			conducted = true;
 		else if (sc->side == OM_SIDE_HOME || sc->flags & (OM_SYSCALL_MIRROR | OM_SYSCALL_SUM))
 			forwarded = true;
 		else

@@ -137,6 +137,14 @@ int om_remote_mask(om_remote *remote, uint32_t slot, uint64_t *mask)
 	return there;
 }
 
+bool om_remote_in_call(om_remote *remote, uint32_t slot)
+{
+	struct om_remote_thread *thread = lock_thread(remote, slot);
+	bool there = thread && thread->state->phase >= OM_PHASE_QUEUED;
+	pthread_mutex_unlock(&remote->lock);
+	return there;
+}
+
 int om_remote_waits_under(om_remote *remote, uint32_t slot, uint64_t *mask)
 {
 	struct om_remote_thread *thread = lock_thread(remote, slot);
