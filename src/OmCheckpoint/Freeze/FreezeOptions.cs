@@ -20,6 +20,10 @@ public sealed record FreezeOptions
     /// notifications are answered with -ERESTARTSYS here (KERNEL.md 21). On the tracer's thread.</summary>
     public Func<IReadOnlyList<int>, Interruption>? Interrupted { get; init; }
 
+    /// <summary>By tid: when a call ends that was given what was left of its time when the thread was restored; on CLOCK_MONOTONIC here. The kernel does
+    /// not tell, once such a call goes on.</summary>
+    public Func<int, long?>? Deadline { get; init; }
+
     /// <summary>PTRACE_O_* of a thread that stands still.</summary>
     internal int WhileHeld => Ptrace.PTRACE_O_TRACESYSGOOD | (SuspendSeccomp ? Ptrace.PTRACE_O_SUSPEND_SECCOMP : 0);
 }

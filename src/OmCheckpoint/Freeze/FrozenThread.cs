@@ -13,7 +13,7 @@ internal sealed record FrozenThread(Tracee Tracee, StopContext Context)
     public int Tid => Tracee.Tid;
 
     /// <summary>Looks at a thread that has just come to a stop, and puts right what the stop itself has changed.</summary>
-    public static FrozenThread Take(Tracee tracee, WaitStatus stop, SleepObservation? observation, CallEnd? end)
+    public static FrozenThread Take(Tracee tracee, WaitStatus stop, SleepObservation? observation, CallEnd? end, Func<int, long?>? deadline)
     {
         var registers = tracee.Registers;
         if (registers.Cs != UserCodeSegment64)
@@ -25,7 +25,8 @@ internal sealed record FrozenThread(Tracee Tracee, StopContext Context)
             GroupStopped: stop.StopSignal != Signals.SIGTRAP,
             SignalDeliverable: RestartRules.MayBeSpuriousEintr(registers) && ProcessStatus.Read(tracee.Tid) is { Deliverable: not 0 },
             WaitingSince: observation?.WaitingSince(tracee.Tid, (long)registers.OrigRax),
-            Now: ClockReader.Monotonic);
+            Now: ClockReader.Monotonic,
+            Restarted: RestartedCall.Of(tracee, registers, deadline));
         tracee.Registers = RseqRules.AbortSection(tracee, end is { Answered: false } said ? RestartRules.NotTaken(registers, said.Rest) : registers);
         return new FrozenThread(tracee, context);
     }

@@ -195,6 +195,13 @@ internal sealed class ProcessStop
                 return tracee.Tid == _pid ? throw new TraceeGoneException(status) : (false, null);
             }
 
+            if (status is { IsEventStop: true, StopSignal: Signals.SIGTRAP } && SignalQueue.HasFault(tracee))
+            {
+                // Its own fault, which the kernel would hand out before any trap of ours, blocked or not: the handler's frame first.
+                _ = Ptrace.Call(Ptrace.PTRACE_CONT, tracee.Tid);
+                continue;
+            }
+
             if (status.IsEventStop || status.Event == Ptrace.PTRACE_EVENT_EXIT)
             {
                 return (false, status);
@@ -236,7 +243,7 @@ internal sealed class ProcessStop
             var (tracee, stop) = thread;
             // Not a moment earlier is the filter suspended: until it stands still, its calls would run here and unfiltered.
             tracee.SetOptions(_options.WhileHeld);
-            return FrozenThread.Take(tracee, stop, _observations.GetValueOrDefault(tracee.Tid), interruption.Of?.Invoke(tracee.Tid));
+            return FrozenThread.Take(tracee, stop, _observations.GetValueOrDefault(tracee.Tid), interruption.Of?.Invoke(tracee.Tid), _options.Deadline);
         })];
     }
 }

@@ -14,7 +14,8 @@ namespace OpenMosix.Checkpoint.Freeze;
 internal readonly record struct Resumption(Registers Registers, int Call, long Deadline, int Restart);
 
 /// <summary>What is known about the stop. Whether a signal is deliverable is known only where it matters.</summary>
-internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now);
+/// <param name="Restarted">The call that restart_syscall(2) continues, if the thread was in that.</param>
+internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now, RestartedCall? Restarted = null);
 
 /// <summary>
 /// Puts an interrupted system call back. By itself the kernel does that when the thread goes on (-ERESTART*), but only in this very
@@ -42,6 +43,12 @@ internal static class RestartRules
             return new Resumption(registers, 0, 0, 0);
         }
 
+        if (context.Restarted is { } restarted)
+        {
+            // Its restart_block stays with this thread.
+            registers.OrigRax = (ulong)restarted.Number;
+        }
+
         if (IsSpuriousEintr(registers, context))
         {
             return new Resumption(Rewind(WithReducedTimeout(registers, context)), 0, 0, Errno.ERESTARTNOHAND);
@@ -53,7 +60,7 @@ internal static class RestartRules
             case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
                 return new Resumption(Rewind(registers), 0, 0, (int)restart);
             case Errno.ERESTART_RESTARTBLOCK:
-                var left = TimeLeft(tracee, registers, context);
+                var left = context.Restarted?.Deadline is { } deadline && deadline > context.Now ? deadline - context.Now : TimeLeft(tracee, registers, context);
                 return left is { } ns
                     ? new Resumption(Rewind(registers), (int)registers.OrigRax, context.Now + ns, Errno.ERESTARTNOHAND)
                     : new Resumption(Rewind(registers), 0, 0, Errno.ERESTARTNOHAND);

@@ -32,11 +32,11 @@ public static class SignalDirection
         };
     }
 
-    /// <summary>Asks /proc/PID/timers, when it is first asked.</summary>
+    /// <summary>Asks /proc/PID/timers, when it is first asked. What a timer has sent that was deleted since is left to the thread that took it.</summary>
     public static Func<int, bool> TimersOf(int pid)
     {
-        var ofThreads = new Lazy<HashSet<int>>(() => ReadTimers(pid));
-        return timer => ofThreads.Value.Contains(timer);
+        var ofProcess = new Lazy<HashSet<int>>(() => ReadTimers(pid));
+        return timer => !ofProcess.Value.Contains(timer);
     }
 
     private static HashSet<int> ReadTimers(int pid)
@@ -50,7 +50,7 @@ public static class SignalDirection
             {
                 timer = int.Parse(line.AsSpan(Id.Length), CultureInfo.InvariantCulture);
             }
-            else if (line.StartsWith("notify: signal/tid.", StringComparison.Ordinal))
+            else if (line.StartsWith("notify: signal/pid.", StringComparison.Ordinal))
             {
                 timers.Add(timer);
             }

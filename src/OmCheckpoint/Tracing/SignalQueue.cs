@@ -43,6 +43,18 @@ internal static class SignalQueue
 
     public static int SignalOf(ReadOnlySpan<byte> siginfo) => BinaryPrimitives.ReadInt32LittleEndian(siginfo);
 
+    /// <summary>Whether a fault of the thread's own is about to be handed to it: dequeue_synchronous_signal, kernel/signal.c.</summary>
+    public static bool HasFault(Tracee tracee)
+    {
+        const int SI_USER = 0;
+        const int CodeOffset = 8;
+        var faults = Signals.Bit(Signals.SIGSEGV) | Signals.Bit(Signals.SIGBUS) | Signals.Bit(Signals.SIGILL) | Signals.Bit(Signals.SIGFPE)
+            | Signals.Bit(Signals.SIGTRAP) | Signals.Bit(Signals.SIGSYS);
+        var open = new Lazy<ulong>(() => faults & ~tracee.SignalMask);
+        return Peek(tracee, shared: false).Any(
+            info => BinaryPrimitives.ReadInt32LittleEndian(info.AsSpan(CodeOffset)) > SI_USER && (Signals.Bit(SignalOf(info)) & open.Value) != 0);
+    }
+
     /// <summary>All that waits in one queue, in order.</summary>
     public static List<byte[]> Peek(Tracee tracee, bool shared)
     {

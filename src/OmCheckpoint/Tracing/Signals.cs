@@ -17,6 +17,7 @@ internal static class Signals
     public const int SIGTTOU = 22;
     public const int SIGURG = 23;
     public const int SIGWINCH = 28;
+    public const int SIGSYS = 31;
     public const int Count = 64;
 
     /// <summary>Default action: nothing.</summary>

@@ -79,6 +79,7 @@ internal sealed partial class GuestProcess
         {
             AgentArea = AgentArea.Of(image),
             SuspendSeccomp = true,
+            Deadline = DeadlineOf,
             Interrupted = tids =>
             {
                 memory?.Loosen();
@@ -165,6 +166,13 @@ internal sealed partial class GuestProcess
         else
             remote!.Resume(slot);
         return stopped;
+    }
+
+    /// <summary>Of a call that came with it.</summary>
+    private long? DeadlineOf(int tid)
+    {
+        ThreadImage? thread = Threads.SlotOf(tid) is { } slot ? image.Threads.FirstOrDefault(thread => thread.Slot == slot) : null;
+        return thread is { ResumedCall: not 0, ResumedDeadlineNs: < long.MaxValue } ? thread.ResumedDeadlineNs - cell!.Clock.MonotonicOffsetNs : null;
     }
 
     private CallEnd EndOf(int tid) => Threads.SlotOf(tid) is { } slot ? new(remote!.CallEnded(slot), remote.Left(slot)?.Number) : default;

@@ -90,7 +90,14 @@ internal sealed partial class GuestProcess
             HomeHostname = image.HomeHostname,
             AgentArea = image.AgentArea,
             AgentSlots = image.AgentSlots,
-            Threads = { image.Threads.Select(thread => new ThreadImage { Slot = thread.Slot, UserNs = thread.UserNs, SystemNs = thread.SystemNs }) },
+            Threads = { image.Threads.Select(thread => new ThreadImage
+            {
+                Slot = thread.Slot,
+                UserNs = thread.UserNs,
+                SystemNs = thread.SystemNs,
+                ResumedCall = thread.ResumedCall,
+                ResumedDeadlineNs = thread.ResumedDeadlineNs,
+            }) },
             Actions = { image.Actions },
             Usage = image.Usage,
         },

@@ -124,7 +124,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private FromWarden Freeze()
     {
         long begin = Stopwatch.GetTimestamp();
-        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(pid);
+        Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(pid, new() { Deadline = Context.Sleepers.Deadline });
         if (!stopped.Ok)
             return Gone(Replies.Failed(stopped.Failure));
         frozen = stopped.Value;
@@ -272,6 +272,7 @@ internal sealed partial class HomeProcess : HeldProcess
         if (fenced < 0)
             return Replies.Failed(Broken(Stage.Return, $"taking epoch {request.Epoch}", -fenced));
         CloseSide();
+        Context.Sleepers.Remember(returning!);
         Outcome runs = restoring!.Run();
         restoring.Dispose();
         return Gone(Replies.Of(runs));

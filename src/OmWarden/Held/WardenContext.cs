@@ -14,6 +14,7 @@ internal sealed class WardenContext(WardenOptions options, CgroupTree cgroups, D
     internal CgroupTree Cgroups { get; } = cgroups;
     internal DescriptorStore Store { get; } = store;
     internal HashSet<uint> TakenIds { get; } = [];
+    internal Sleepers Sleepers { get; } = new();
     internal string Node { get; set; } = "";
     internal LinkEngine? Engine { get; set; }
 

@@ -11,11 +11,12 @@
 
 #include "om_home.h"
 
-/* "ID: 3" and, some lines later, "notify: signal/tid.4711". */
+/* "ID: 3" and, some lines later, "notify: signal/tid.4711". One that was deleted since is the thread's that took its
+ * signal. */
 static bool timer_is_directed(int32_t pid, int wanted)
 {
 	char path[64], line[256];
-	bool directed = false, found = false;
+	bool directed = true, found = false;
 	snprintf(path, sizeof(path), "/proc/%d/timers", pid);
 	FILE *file = fopen(path, "re");
 	while (file && !found && fgets(line, sizeof(line), file)) {
