@@ -62,6 +62,18 @@ void om_remote_put(struct om_remote *remote)
 	free(remote);
 }
 
+void om_remote_enter(struct om_remote *remote)
+{
+	remote->references++;
+	pthread_mutex_lock(&remote->lock);
+}
+
+void om_remote_leave(struct om_remote *remote)
+{
+	pthread_mutex_unlock(&remote->lock);
+	om_remote_put(remote);
+}
+
 int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload,
 		   uint32_t bytes)
 {
@@ -476,7 +488,7 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 	struct timespec until = om_deadline(timeout_ms);
 	bool want = false;
 	int result = 0;
-	pthread_mutex_lock(&remote->lock);
+	om_remote_enter(remote);
 	if (!remote->wanting) {
 		remote->wanting = want = true;
 		if (remote->state->welcomed) /* taken over: it counts when home has said so to us */
@@ -492,7 +504,7 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 		result = pthread_cond_timedwait(&remote->changed, &remote->lock, &until);
 	result = remote->fenced ? -ESTALE : remote->closed ? -ECANCELED : remote->connection ? 0 : -ETIMEDOUT;
 	remote->start_owed |= result == -ETIMEDOUT;
-	pthread_mutex_unlock(&remote->lock);
+	om_remote_leave(remote);
 	return result;
 }
 
