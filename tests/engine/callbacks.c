@@ -29,7 +29,8 @@ static void on_structural(void *context, uint64_t key, const struct om_structura
 	struct world *w = context;
 	if (w->keeps_calls) {
 		pthread_mutex_lock(&w->lock);
-		w->structural = *call;
+		w->structural = w->structural_of[call->slot] = *call;
+		w->handed_out_of[call->slot]++;
 		pthread_mutex_unlock(&w->lock);
 		world_add(w, &w->handed_out);
 		return;

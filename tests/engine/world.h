@@ -72,6 +72,8 @@ struct world {
 	 * stop a thread, because home was silent. */
 	unsigned int queued, delivered, due, unstoppable, handed_out;
 	struct om_structural structural; /* what was handed out last */
+	struct om_structural structural_of[SLOTS];
+	unsigned int handed_out_of[SLOTS];
 	bool over;                       /* the body is no more */
 	int wake;
 	bool ended;

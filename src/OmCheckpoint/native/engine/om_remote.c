@@ -62,18 +62,6 @@ void om_remote_put(struct om_remote *remote)
 	free(remote);
 }
 
-void om_remote_enter(struct om_remote *remote)
-{
-	remote->references++;
-	pthread_mutex_lock(&remote->lock);
-}
-
-void om_remote_leave(struct om_remote *remote)
-{
-	pthread_mutex_unlock(&remote->lock);
-	om_remote_put(remote);
-}
-
 int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload,
 		   uint32_t bytes)
 {

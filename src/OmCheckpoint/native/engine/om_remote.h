@@ -151,8 +151,16 @@ struct om_remote {
 struct om_remote *om_remote_get(struct om_engine *engine, uint64_t key);
 void om_remote_put(struct om_remote *remote);
 /* Takes the lock, and keeps the remote until om_remote_leave, though om_remote_close may come while it waits. */
-void om_remote_enter(struct om_remote *remote);
-void om_remote_leave(struct om_remote *remote);
+static inline void om_remote_enter(struct om_remote *remote)
+{
+	remote->references++;
+	pthread_mutex_lock(&remote->lock);
+}
+static inline void om_remote_leave(struct om_remote *remote)
+{
+	pthread_mutex_unlock(&remote->lock);
+	om_remote_put(remote);
+}
 uint64_t om_now_ns(void);
 
 /* Under remote->lock: */
