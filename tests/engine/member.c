@@ -43,11 +43,10 @@ struct om_frame frame_of(uint16_t kind, uint64_t key, uint32_t epoch, uint32_t s
 	return (struct om_frame){.bytes = bytes, .kind = kind, .key = key, .epoch = epoch, .seq = seq};
 }
 
-void member_open(struct member *m, struct world *w, const char *node)
+static void link_up(struct member *m, struct world *w, const char *node, int port)
 {
-	struct sockaddr_in address = {.sin_family = AF_INET,
-				      .sin_port = htons((uint16_t)om_engine_port(w->pc1)),
-				      .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_port = htons((uint16_t)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
 	struct om_greeting greeting = {OM_LINK_MAGIC, OM_LINK_VERSION, 1};
 	uint8_t payload[64];
 	char file[128];
@@ -63,11 +62,28 @@ void member_open(struct member *m, struct world *w, const char *node)
 	SSL_set_fd(m->ssl, m->fd);
 	if (connect(m->fd, (struct sockaddr *)&address, sizeof(address)) || SSL_connect(m->ssl) != 1 ||
 	    member_receive(m, payload, sizeof(payload)) != OM_FRAME_GREETING ||
-	    !member_send(m, frame_of(OM_FRAME_GREETING, 0, 0, 0, sizeof(greeting)), &greeting, sizeof(greeting)) ||
-	    member_receive(m, payload, sizeof(payload)) != OM_FRAME_USE) {
+	    !member_send(m, frame_of(OM_FRAME_GREETING, 0, 0, 0, sizeof(greeting)), &greeting, sizeof(greeting))) {
 		fprintf(stderr, "member: no link\n");
 		abort();
 	}
+}
+
+void member_open(struct member *m, struct world *w, const char *node)
+{
+	uint8_t payload[64];
+	link_up(m, w, node, om_engine_port(w->pc1));
+	if (member_receive(m, payload, sizeof(payload)) != OM_FRAME_USE) {
+		fprintf(stderr, "member: not used\n");
+		abort();
+	}
+}
+
+void member_open_as_home(struct member *m, struct world *w)
+{
+	static struct om_use use;
+	link_up(m, w, "pc1", om_engine_port(w->pc2));
+	use.count++;
+	member_send(m, frame_of(OM_FRAME_USE, 0, 0, 0, sizeof(use)), &use, sizeof(use));
 }
 
 void member_close(struct member *m)

@@ -16,8 +16,10 @@ struct member {
 	int fd;
 };
 
-/* With the certificate of `node`, and the link in use. */
+/* To pc1 with the certificate of `node`, and the link in use. */
 void member_open(struct member *m, struct world *w, const char *node);
+/* To pc2, as the node that chooses. */
+void member_open_as_home(struct member *m, struct world *w);
 void member_close(struct member *m);
 bool member_send(struct member *m, struct om_frame frame, const void *payload, size_t bytes);
 /* The kind of the next frame; 0: the connection has ended. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * The link is cut and wardens are replaced under the calls of many threads: each call is executed once, whoever asks for
- * it and however often.
+ * The link is cut and wardens are replaced under the calls of many threads: each call is executed once, whoever asks
+ * for it and however often.
  */
 #include <fcntl.h>
 #include <signal.h>
@@ -212,7 +212,8 @@ static void long_write_work(struct shared *s, uint32_t index)
 	}
 }
 
-/* What home was asked about the file is known to the next warden: it does not ask with the number of the first piece. */
+/* What home was asked about the file is known to the next warden: it does not ask with the number of the first piece.
+ */
 static bool first_piece_is_taken_over(const char *dir)
 {
 	static uint8_t got[65536];

@@ -18,7 +18,6 @@
 #define HANDS 4u
 #define MANY  100
 
-
 static void queue_to(struct world *w, uint32_t slot, int signo, int value)
 {
 	siginfo_t info = {.si_signo = signo, .si_code = SI_QUEUE};

@@ -339,7 +339,8 @@ struct masked {
 	bool good;
 };
 
-/* The second's ppoll is given back, the first's read is not; the second is then in user code when it is stopped again. */
+/* The second's ppoll is given back, the first's read is not; the second is then in user code when it is stopped again.
+ */
 static void *stop_masked(void *argument)
 {
 	struct masked *m = argument;

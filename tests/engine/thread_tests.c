@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Many threads of one process: each has its own call on its way, its own numbers, its own clock, and waits for no other.
+ * Many threads of one process: each has its own call on its way, its own numbers, its own clock, and waits for no
+ * other.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -74,7 +74,7 @@ struct world {
 	struct om_structural structural; /* what was handed out last */
 	struct om_structural structural_of[SLOTS];
 	unsigned int handed_out_of[SLOTS];
-	bool over;                       /* the body is no more */
+	bool over; /* the body is no more */
 	int wake;
 	bool ended;
 	atomic_bool keeps_calls;  /* what is handed out is the test's to conduct */
