@@ -232,7 +232,6 @@ static bool all_go_on(struct world *w, pthread_t own, unsigned int handed_out)
 {
 	bool good = true;
 	void *own_good;
-	w->keeps_calls = false;
 	for (uint32_t i = 0; i < MOST; i++) {
 		if (kind_of(i) == SPINS)
 			set_hand(w->shared, i, 1);
@@ -244,6 +243,7 @@ static bool all_go_on(struct world *w, pthread_t own, unsigned int handed_out)
 	CHECK(give(0));
 	pthread_join(own, &own_good);
 	CHECK(own_good);
+	w->keeps_calls = false;
 	set_stage(w->shared, 4);
 	world_wait_body(w);
 	for (uint32_t i = 0; i < MOST; i++) {
