@@ -18,6 +18,14 @@ int tracer_quiesce(struct world *w, enum om_quiesce why, uint32_t timeout_ms);
 /* Stops the body and lets it go on, or leaves it alone if om_remote_quiesce fails. Returns what that said. */
 int tracer_stop(struct world *w, enum om_quiesce why, uint32_t timeout_ms);
 
+/* The same of the thread in another slot. */
+void tracer_let_slot_go(struct world *w, uint32_t slot);
+int tracer_quiesce_slot(struct world *w, uint32_t slot, enum om_quiesce why, uint32_t timeout_ms);
+int tracer_stop_slot(struct world *w, uint32_t slot, enum om_quiesce why, uint32_t timeout_ms);
+
+/* Runs this on a thread of its own, whose end gives up what it has seized. */
+void tracer_alone(void *(*trace)(void *), void *argument);
+
 /* Stops the body where it is, as a freeze does, and lets it go on. true: a call with a timeout was cut short; *left_ns
  * of it was left. */
 bool tracer_freeze(struct world *w, int32_t *number, uint64_t *left_ns);

@@ -16,17 +16,37 @@
 
 /* ---- stages ---------------------------------------------------------------------------------------------- */
 
-void wait_stage(struct shared *s, int stage)
+static void wait_word(struct shared *s, atomic_int *word, int value)
 {
 	int now;
-	while ((now = s->stage) < stage && !s->failed)
-		syscall(SYS_futex, &s->stage, FUTEX_WAIT, now, NULL, NULL, 0);
+	while ((now = *word) < value && !s->failed)
+		syscall(SYS_futex, word, FUTEX_WAIT, now, NULL, NULL, 0);
+}
+
+static void set_word(atomic_int *word, int value)
+{
+	*word = value;
+	syscall(SYS_futex, word, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+}
+
+void wait_stage(struct shared *s, int stage)
+{
+	wait_word(s, &s->stage, stage);
 }
 
 void set_stage(struct shared *s, int stage)
 {
-	s->stage = stage;
-	syscall(SYS_futex, &s->stage, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+	set_word(&s->stage, stage);
+}
+
+void wait_hand(struct shared *s, uint32_t index, int stage)
+{
+	wait_word(s, &s->hands[index].stage, stage);
+}
+
+void set_hand(struct shared *s, uint32_t index, int stage)
+{
+	set_word(&s->hands[index].stage, stage);
 }
 
 /* ---- what the threads tell each other -------------------------------------------------------------------- */
@@ -69,10 +89,10 @@ void world_wait_log(struct world *w, const char *text)
 
 /* These look again and again: no event tells that another process has begun to wait, that a signal waits for it,
  * that a call has gone out, or that an answer has come. */
-void wait_blocked(struct world *w, long number)
+void wait_slot_blocked(struct world *w, uint32_t slot, long number)
 {
 	char path[64], text[256];
-	snprintf(path, sizeof(path), "/proc/%d/syscall", w->deputy);
+	snprintf(path, sizeof(path), "/proc/%d/task/%d/syscall", w->deputy, w->deputy_tids[slot]);
 	while (!w->shared->failed) {
 		int fd = open(path, O_RDONLY | O_CLOEXEC);
 		ssize_t n = read(fd, text, sizeof(text) - 1);
@@ -84,6 +104,11 @@ void wait_blocked(struct world *w, long number)
 		}
 		sched_yield();
 	}
+}
+
+void wait_blocked(struct world *w, long number)
+{
+	wait_slot_blocked(w, 0, number);
 }
 
 void wait_cancelled(struct world *w)

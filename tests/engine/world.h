@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
+#include <linux/sched.h>
 #include <sys/types.h>
 
 #include "engine/om_engine.h"
@@ -22,6 +23,15 @@
 #define SLOTS 64u
 #define ARENA (AREA + OM_AREA_ARENA_OFFSET(SLOTS))
 
+#define THREAD_FLAGS (CLONE_VM | CLONE_FS | CLONE_FILES | CLONE_SIGHAND | CLONE_THREAD | CLONE_SYSVSEM)
+
+/* One thread of the body, in the slot of its index. */
+struct hand {
+	atomic_int tid;
+	atomic_int stage;
+	int64_t numbers[6];
+};
+
 /* What the body and the test share. The body must not use home's stdio: it says what is wrong here. */
 struct shared {
 	atomic_int stage; /* the body waits and tells with futexes on it */
@@ -30,6 +40,14 @@ struct shared {
 	int listener;
 	int64_t numbers[16];
 	char bytes[4096];
+	struct hand hands[SLOTS];
+};
+
+/* What was handed out for one slot. `wanted`: the tracer is to stop its thread. */
+struct mail {
+	struct om_signal signals[256];
+	unsigned int queued, delivered;
+	bool wanted;
 };
 
 struct world {
@@ -42,16 +60,21 @@ struct world {
 	om_home *home;
 	om_remote *remote;
 	void (*function)(struct shared *);
+	uint32_t threads;                        /* of the body, and of the deputy, when they began */
+	void (*work)(struct shared *, uint32_t); /* what they run */
+	pid_t tids[SLOTS], deputy_tids[SLOTS];
 
 	pthread_t tracer;
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
-	struct om_signal queue[256];
-	/* Under the lock; each change is told by `changed`. unstoppable: how often the tracer could not stop the body,
-	 * because home was silent. */
+	struct mail mail[SLOTS];
+	/* Under the lock; each change is told by `changed`. Of all slots. unstoppable: how often the tracer could not
+	 * stop a thread, because home was silent. */
 	unsigned int queued, delivered, due, unstoppable, handed_out;
 	struct om_structural structural; /* what was handed out last */
-	bool over;                       /* the body is no more */
+	struct om_structural structural_of[SLOTS];
+	unsigned int handed_out_of[SLOTS];
+	bool over; /* the body is no more */
 	int wake;
 	bool ended;
 	atomic_bool keeps_calls;  /* what is handed out is the test's to conduct */
@@ -67,6 +90,10 @@ struct world *world_open(const char *dir, void (*function)(struct shared *));
 /* world_open in steps, for tests that stand in between. */
 struct world *world_prepare(const char *dir, void (*function)(struct shared *));
 void world_start(struct world *w);
+/* Of so many threads from the start, each of which runs `work`; the main thread, which is the first of them, waits for
+ * the others. */
+struct world *crew_prepare(const char *dir, uint32_t threads, void (*work)(struct shared *, uint32_t));
+struct world *crew_open(const char *dir, uint32_t threads, void (*work)(struct shared *, uint32_t));
 void world_engine(struct world *w, const char *node);
 void world_home(struct world *w);
 void world_remote(struct world *w);
@@ -89,8 +116,12 @@ void world_wake_tracer(struct world *w);
 /* Test side of shared->stage. */
 void wait_stage(struct shared *s, int stage);
 void set_stage(struct shared *s, int stage);
+/* The same of a hand's stage. */
+void wait_hand(struct shared *s, uint32_t index, int stage);
+void set_hand(struct shared *s, uint32_t index, int stage);
 /* Until the deputy sleeps in a call: what the body asked for has begun. Or until the body has failed. */
 void wait_blocked(struct world *w, long number);
+void wait_slot_blocked(struct world *w, uint32_t slot, long number);
 /* Until calls of more than these bytes (om_remote_counters) have gone out, and how many they are then. */
 uint64_t wait_sent(struct world *w, uint64_t bytes);
 /* Until an answer has come. */

@@ -118,8 +118,8 @@ _Static_assert(sizeof(struct om_arena) <= OM_ARENA_HEADER_BYTES, "om_arena fits 
  * What no system call does, as numbers of a call. Only the warden itself asks for them.
  *
  * OM_DEPUTY_CLONE: clone(2) of a thread that becomes a deputy of its own. args: flags (CLONE_THREAD and what goes with
- * it; no tid is written, no TLS set), the new thread's slot, its OM_THREAD part. Result: its tid. OM_DEPUTY_EXIT: the
- * thread ends; args: status. There is no answer: `gone` becomes 0 when the kernel has let go of it.
+ * it; no TLS is set), the new thread's slot, its OM_THREAD part. Result: its tid, which is in the new slot by then.
+ * OM_DEPUTY_EXIT: the thread ends; args: status. There is no answer: `gone` becomes 0 when the kernel has let go of it.
  */
 #define OM_DEPUTY_CLONE (-2)
 #define OM_DEPUTY_EXIT  (-3)
@@ -138,7 +138,7 @@ _Static_assert(sizeof(struct om_signal) == 136, "om_signal");
 struct om_slot {
 	uint32_t request; /* futex, written by the warden */
 	uint32_t answer;  /* written by the deputy */
-	uint32_t gone;    /* futex: the tid until the thread has ended (set_tid_address) */
+	uint32_t gone;    /* futex: the tid until the thread that is to end has ended (set_tid_address) */
 	uint32_t index;
 	uint32_t answer_flags;
 	uint32_t tid;

@@ -30,6 +30,19 @@ public sealed class NativeEngineTests
         "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced", "body_let_go_is_noticed",
         "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
         "wrong_member_gets_fenced", "nonsense_from_the_bodys_node",
+        "many_threads_call", "blocked_hold_up_nobody", "each_has_its_time",
+        "cloned_thread_has_its_slot", "cycles_leave_nothing", "no_slot_is_free", "clone_is_refused", "exit_empties_the_ring",
+        "killed_deputy_ends_an_exit", "exit_outlives_a_warden", "clone_outlives_a_warden", "exit_ends_who_waits", "unheard_answer_is_found",
+        "slot_is_taken",
+        "many_calls_cut", "many_calls_held", "many_calls_home_restarted", "many_calls_remote_reopened", "many_calls_remote_restarted",
+        "many_calls_both_restarted", "first_piece_is_taken_over", "arrived_is_taken_over",
+        "stop_is_of_one_thread", "stop_is_of_all_threads", "stopped_deputy_changes_nothing_of_all", "failed_stop_leaves_no_mask",
+        "signal_comes_to_its_slot", "process_signal_comes_once", "storms_of_all_threads", "full_ring_holds_up_no_other",
+        "signals_of_a_new_thread_wait", "ending_thread_leaves_its_signals",
+        "each_call_has_its_answer", "postponed_call_is_one_threads", "own_calls_go_between", "own_call_ends_with_its_thread",
+        "unknown_thread_is_refused", "tids_of_one_bucket",
+        "home_knows_its_slots", "ring_is_not_turned_back", "odd_welcomes_end_the_link", "remote_knows_its_slots", "scribbled_arena_harms_nobody",
+        "doorbell_storm_is_borne", "held_doorbell_ends_too", "kept_thread_ends_with_its_deputy",
     ];
 
     [RootTheory]

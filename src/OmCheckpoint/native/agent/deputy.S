@@ -7,6 +7,7 @@
  * signal that finds the thread there may send it to om_call_cancelled. Behind it the call has had its effect, or
  * the kernel itself has answered -EINTR.
  */
+#define SLOT_TID    20
 #define SLOT_CANCEL 24
 #define SLOT_NUMBER 32
 #define SLOT_ARGS   40
@@ -24,7 +25,7 @@ om_deputy_entry: /* rdi: the slot, rsi: the TLS, below which the stack begins. E
 	.globl om_deputy_clone
 om_deputy_clone: /* rdi: flags, rsi: the new thread's TLS, rdx: its slot; every signal is blocked. Returns what clone(2) does. */
 	mov %rdx, %r9 /* clone has five arguments: what is here the new thread finds here */
-	xor %edx, %edx
+	lea SLOT_TID(%rdx), %rdx
 	xor %r10d, %r10d
 	xor %r8d, %r8d
 	mov $56, %eax

@@ -11,17 +11,18 @@
  */
 #include "agent.h"
 
-#define FUTEX_WAIT         0
-#define FUTEX_WAKE         1
-#define SIG_SETMASK        2
-#define ARCH_SET_FS        0x1002
-#define NR_RT_SIGPROCMASK  14
-#define NR_EXIT            60
-#define NR_ARCH_PRCTL      158
-#define NR_GETTID          186
-#define NR_FUTEX           202
-#define NR_SET_TID_ADDRESS 218
+#define FUTEX_WAIT          0
+#define FUTEX_WAKE          1
+#define SIG_SETMASK         2
+#define CLONE_PARENT_SETTID 0x100000
+#define ARCH_SET_FS         0x1002
+#define NR_RT_SIGPROCMASK   14
+#define NR_EXIT             60
+#define NR_ARCH_PRCTL       158
+#define NR_FUTEX            202
+#define NR_SET_TID_ADDRESS  218
 
+_Static_assert(offsetof(struct om_slot, tid) == 20, "SLOT_TID of deputy.S");
 _Static_assert(offsetof(struct om_slot, cancel) == 24, "SLOT_CANCEL of deputy.S");
 _Static_assert(offsetof(struct om_slot, args) == 40, "SLOT_ARGS of deputy.S");
 
@@ -58,7 +59,8 @@ static struct answer make_thread(const struct om_slot *slot)
 	struct answer answer = {0, 0};
 
 	set_mask(~0ull);
-	answer.result = om_deputy_clone(slot->args[0], slot->args[2] + OM_THREAD_TLS, slot->args[1]);
+	answer.result =
+		om_deputy_clone(slot->args[0] | CLONE_PARENT_SETTID, slot->args[2] + OM_THREAD_TLS, slot->args[1]);
 	set_mask(0);
 	return answer;
 }
@@ -67,7 +69,6 @@ static struct answer make_thread(const struct om_slot *slot)
 _Noreturn static void end_thread(struct om_slot *slot)
 {
 	set_mask(~0ull);
-	slot->gone = (uint32_t)om_syscall(NR_GETTID, 0, 0, 0, 0, 0, 0);
 	om_syscall(NR_SET_TID_ADDRESS, (uint64_t)&slot->gone, 0, 0, 0, 0, 0);
 	for (;;)
 		om_syscall(NR_EXIT, slot->args[0], 0, 0, 0, 0, 0);

@@ -135,6 +135,7 @@ static void bind(struct om_home *home, struct om_peer *peer, uint64_t connection
 	if (home->gone)
 		om_home_send(home, OM_FRAME_CONTROL, 0, OM_CONTROL_GONE, NULL, 0);
 	om_home_pump_all(home);
+	pthread_cond_broadcast(&home->changed);
 }
 
 static void tell_claimed(struct om_home *home, uint32_t epoch)
@@ -347,7 +348,7 @@ void om_home_deputy_gone(struct om_engine *engine, uint64_t key)
 		return;
 	pthread_mutex_lock(&home->lock);
 	home->gone = true;
-	om_home_forget_exits(home);
+	om_home_wake_exits(home);
 	pthread_cond_broadcast(&home->changed);
 	om_home_send(home, OM_FRAME_CONTROL, 0, OM_CONTROL_GONE, NULL, 0);
 	pthread_mutex_unlock(&home->lock);
@@ -443,6 +444,7 @@ int om_home_open(om_engine *engine, const struct om_home_options *options, om_ho
 
 	pthread_mutex_lock(&home->lock);
 	bool claimed = false;
+	om_home_pump_all(home);                       /* rung for the warden before us */
 	if (home->state->epoch && home->hello_peer) { /* taken over: the state says who is expected */
 		struct om_peer *peer = home->hello_peer;
 		home->hello_peer = NULL;
@@ -476,12 +478,10 @@ void om_home_close(om_home *home)
 	home->closed = true;
 	home->connection = 0;
 	bool asker_runs = home->asker_runs;
-	om_home_forget_exits(home);
+	om_home_wake_exits(home);
 	pthread_cond_broadcast(&home->changed);
 	pthread_mutex_unlock(&home->lock);
-	__atomic_fetch_add(&home->arena->doorbell, 1, __ATOMIC_SEQ_CST);
-	syscall(SYS_futex, &home->arena->doorbell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-	pthread_join(home->responder, NULL);
+	om_home_end_responder(home);
 	if (asker_runs && pthread_equal(home->asker, pthread_self()))
 		pthread_detach(home->asker);
 	else if (asker_runs)

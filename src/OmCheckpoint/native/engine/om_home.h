@@ -15,6 +15,7 @@ enum om_slot_use {
 	OM_SLOT_IDLE,
 	OM_SLOT_BODY, /* a CALL of the body */
 	OM_SLOT_OWN,  /* om_home_call */
+	OM_SLOT_EXIT, /* om_home_exit: no answer comes, and nothing else is asked of the thread */
 };
 
 /* In the first page of the state. */
@@ -41,8 +42,10 @@ struct om_home_thread_state {
 	uint32_t last_request; /* the slot's newest */
 	uint32_t last_use;     /* enum om_slot_use of last_request: whose call it was */
 	uint32_t signal_tail;  /* ours; the slot's copy is the deputy's to read */
+	uint32_t signal_seen;  /* the slot's signal_head, which the deputy may turn back */
 	uint32_t quiet; /* made while away: the body's side knows of it when it says something of it, signals wait till
 			   then */
+	uint32_t made_by; /* tid 0: who was asked to make a thread for this slot, plus one */
 };
 
 /* One thread of the deputy, and what is asked of it. Made with the first thread that has the slot, and kept for the
@@ -108,6 +111,17 @@ struct om_home {
 
 struct om_home *om_home_get(struct om_engine *engine, uint64_t key);
 void om_home_put(struct om_home *home);
+/* Takes the lock, and keeps the home until om_home_leave, though om_home_close may come while it waits. */
+static inline void om_home_enter(struct om_home *home)
+{
+	home->references++;
+	pthread_mutex_lock(&home->lock);
+}
+static inline void om_home_leave(struct om_home *home)
+{
+	pthread_mutex_unlock(&home->lock);
+	om_home_put(home);
+}
 
 /* Under home->lock: */
 /* NULL: no thread has that slot. */
@@ -115,27 +129,30 @@ struct om_home_thread *om_home_thread_of(struct om_home *home, uint32_t slot);
 /* Takes the slot into use; *thread may have been in use before. 0 or -ENOMEM. */
 int om_home_thread_make(struct om_home *home, uint32_t slot, struct om_home_thread **thread);
 void om_home_thread_free(struct om_home_thread *thread);
-/* Whoever waits for a thread's end is not to wait any longer: there will be no other. */
-void om_home_forget_exits(struct om_home *home);
+/* Whoever waits for a thread's end looks again. */
+void om_home_wake_exits(struct om_home *home);
 void om_home_pump(struct om_home_thread *thread);
 void om_home_pump_all(struct om_home *home);
 int om_home_take_call(struct om_home_thread *thread, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void om_home_post(struct om_home_thread *thread, enum om_slot_use use, int64_t number, const uint64_t args[6]);
 void om_home_cancel(struct om_home_thread *thread);
-/* A call of the warden's own, from begin to end. Lets go of the lock while it waits. */
-int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64_t args[6], void *data, uint32_t bytes,
-		     int64_t *result);
-/* The slot is ours for one call of our own, when this returns 0; until om_home_give_slot. */
+bool om_home_over(const struct om_home *home); /* nothing comes of waiting any more */
+/* The slot is ours for calls of our own, when this returns 0; until om_home_give_slot. These let go of the lock while
+ * they wait. -ESRCH: the deputy is gone, its thread has ended or is about to. */
 int om_home_take_slot(struct om_home_thread *thread);
 void om_home_give_slot(struct om_home_thread *thread);
 /* Whether a signal that this thread of the deputy took was meant for it, and not for the process. */
 bool om_home_is_directed(const struct om_home_thread *thread, const struct om_signal *signal);
+int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64_t args[6], int64_t *result);
+/* false: some of its signals are not on their way to the body's side, which could take them. */
+bool om_home_signals_sent(const struct om_home_thread *thread);
 /* The body has what came before `next`. false: that cannot be, and nothing has changed. */
 bool om_home_signals_queued(struct om_home_thread *thread, uint32_t next);
 void om_home_drop_held(struct om_home_thread *thread); /* a call that waits for the slot is wanted back */
 int om_home_send(struct om_home *home, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload, uint32_t bytes);
 int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes);
 void *om_home_responder(void *home);
+void om_home_end_responder(struct om_home *home); /* home->closed is set; joins it */
 
 struct om_parked_hello {
 	struct om_parked_hello *next;

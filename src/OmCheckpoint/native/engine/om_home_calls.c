@@ -16,13 +16,21 @@ static uint32_t min_u32(uint32_t a, uint32_t b)
 	return a < b ? a : b;
 }
 
+/* The newest there is. What the deputy says counts if it can be: the body's side may have had what it takes back. */
+static uint32_t signal_head(struct om_home_thread *thread)
+{
+	struct om_home_thread_state *state = thread->state;
+	uint32_t waiting = __atomic_load_n(&thread->slot->signal_head, __ATOMIC_ACQUIRE) - state->signal_tail;
+	if (waiting <= OM_SIGNAL_RING && waiting > state->signal_seen - state->signal_tail)
+		state->signal_seen = state->signal_tail + waiting;
+	return state->signal_seen;
+}
+
 static void send_signals(struct om_home_thread *thread)
 {
 	struct om_home *home = thread->home;
-	struct om_home_thread_state *state = thread->state;
-	uint32_t head = __atomic_load_n(&thread->slot->signal_head, __ATOMIC_ACQUIRE);
-	head = state->signal_tail + min_u32(head - state->signal_tail, OM_SIGNAL_RING);
-	while (home->connection && !state->quiet && (int32_t)(head - thread->signal_sent) > 0) {
+	uint32_t head = signal_head(thread);
+	while (home->connection && !thread->state->quiet && (int32_t)(head - thread->signal_sent) > 0) {
 		struct om_signal copy = thread->slot->signals[thread->signal_sent % OM_SIGNAL_RING];
 		copy.directed = om_home_is_directed(thread, &copy);
 		if (om_home_send(home, OM_FRAME_SIGNAL, thread->index, thread->signal_sent, &copy, sizeof(copy)))
@@ -31,11 +39,15 @@ static void send_signals(struct om_home_thread *thread)
 	}
 }
 
+bool om_home_signals_sent(const struct om_home_thread *thread)
+{
+	return thread->state->quiet || (int32_t)(thread->state->signal_seen - thread->signal_sent) <= 0;
+}
+
 bool om_home_signals_queued(struct om_home_thread *thread, uint32_t next)
 {
 	struct om_home_thread_state *state = thread->state;
-	uint32_t head = __atomic_load_n(&thread->slot->signal_head, __ATOMIC_ACQUIRE);
-	if (next - state->signal_tail > min_u32(head - state->signal_tail, OM_SIGNAL_RING))
+	if (next - state->signal_tail > signal_head(thread) - state->signal_tail)
 		return false;
 	state->signal_tail = next;
 	__atomic_store_n(&thread->slot->signal_tail, next, __ATOMIC_RELEASE);
@@ -112,7 +124,7 @@ void om_home_pump(struct om_home_thread *thread)
 {
 	uint32_t answered = __atomic_load_n(&thread->slot->answer, __ATOMIC_ACQUIRE);
 	send_signals(thread);
-	if (thread->use != OM_SLOT_IDLE && answered == thread->state->last_request)
+	if (thread->use != OM_SLOT_IDLE && thread->use != OM_SLOT_EXIT && answered == thread->state->last_request)
 		take_answer(thread);
 	if (thread->use == OM_SLOT_IDLE && thread->held && !thread->own_waits && !thread->reserved) {
 		struct om_buffer call = thread->held_call;
@@ -161,6 +173,17 @@ void *om_home_responder(void *argument)
 			return NULL;
 		om_futex_wait(&home->arena->doorbell, rung);
 	}
+}
+
+/* Rung until it is heard: the deputy may write the word at the very moment. */
+void om_home_end_responder(struct om_home *home)
+{
+	struct timespec until;
+	do {
+		__atomic_fetch_add(&home->arena->doorbell, 1, __ATOMIC_SEQ_CST);
+		syscall(SYS_futex, &home->arena->doorbell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
+		until = om_deadline(20);
+	} while (pthread_clockjoin_np(home->responder, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
 }
 
 /* The note first: after a crash in between, the slot without this request tells that it was not posted. */
@@ -309,50 +332,66 @@ void om_home_reserve(om_home *home, uint32_t slot, bool reserved)
 	pthread_mutex_unlock(&home->lock);
 }
 
-static bool over(const struct om_home *home)
+bool om_home_over(const struct om_home *home)
 {
 	return home->gone || home->closed;
+}
+
+/* Its thread had this tid, and nothing comes of waiting for it. */
+static bool lost(const struct om_home_thread *thread, int32_t tid)
+{
+	return om_home_over(thread->home) || thread->state->tid != tid || thread->use == OM_SLOT_EXIT;
 }
 
 int om_home_take_slot(struct om_home_thread *thread)
 {
 	struct om_home *home = thread->home;
-	while (thread->own_waits && !over(home))
+	int32_t tid = thread->state->tid;
+	while (thread->own_waits && !lost(thread, tid))
 		pthread_cond_wait(&home->changed, &home->lock);
+	if (lost(thread, tid))
+		return -ESRCH;
 	thread->own_waits = true;
 	make_room(thread);
-	while (thread->use != OM_SLOT_IDLE && !over(home))
+	while (thread->use != OM_SLOT_IDLE && !lost(thread, tid))
 		pthread_cond_wait(&home->changed, &home->lock);
-	return over(home) ? -ESRCH : 0;
+	if (!lost(thread, tid))
+		return 0;
+	om_home_give_slot(thread);
+	return -ESRCH;
 }
 
 void om_home_give_slot(struct om_home_thread *thread)
 {
 	thread->own_waits = false;
 	pthread_cond_broadcast(&thread->home->changed);
-	if (!over(thread->home))
+	if (!om_home_over(thread->home))
 		om_home_pump(thread);
 }
 
-int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64_t args[6], void *data, uint32_t bytes,
-		     int64_t *result)
+int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64_t args[6], int64_t *result)
 {
 	struct om_home *home = thread->home;
+	om_home_post(thread, OM_SLOT_OWN, number, args);
+	while (thread->use == OM_SLOT_OWN && !om_home_over(home))
+		pthread_cond_wait(&home->changed, &home->lock);
+	if (thread->use == OM_SLOT_OWN)
+		return -ESRCH;
+	*result = thread->own_result;
+	return 0;
+}
+
+static int call_with_data(struct om_home_thread *thread, int64_t number, const uint64_t args[6], void *data,
+			  uint32_t bytes, int64_t *result)
+{
 	int error = om_home_take_slot(thread);
-	if (!error) {
-		if (data && bytes)
-			memcpy(thread->data, data, bytes);
-		om_home_post(thread, OM_SLOT_OWN, number, args);
-		while (thread->use == OM_SLOT_OWN && !over(home))
-			pthread_cond_wait(&home->changed, &home->lock);
-		if (thread->use == OM_SLOT_OWN) {
-			error = -ESRCH;
-		} else {
-			*result = thread->own_result;
-			if (data && bytes)
-				memcpy(data, thread->data, bytes);
-		}
-	}
+	if (error)
+		return error;
+	if (data && bytes)
+		memcpy(thread->data, data, bytes);
+	error = om_home_own_call(thread, number, args, result);
+	if (!error && data && bytes)
+		memcpy(data, thread->data, bytes);
 	om_home_give_slot(thread);
 	return error;
 }
@@ -362,10 +401,10 @@ int om_home_call(om_home *home, uint32_t slot, int64_t number, const uint64_t ar
 {
 	if (bytes > OM_SLOT_DATA_BYTES)
 		return -EMSGSIZE;
-	pthread_mutex_lock(&home->lock);
+	om_home_enter(home);
 	struct om_home_thread *thread = om_home_thread_of(home, slot);
-	int error = thread ? om_home_own_call(thread, number, args, data, bytes, result) : -ESRCH;
-	pthread_mutex_unlock(&home->lock);
+	int error = thread ? call_with_data(thread, number, args, data, bytes, result) : -ESRCH;
+	om_home_leave(home);
 	return error;
 }
 
@@ -384,8 +423,7 @@ int om_home_take_signals(om_home *home, uint32_t slot, uint32_t queued, struct o
 	if (thread) {
 		struct om_home_thread_state *state = thread->state;
 		om_home_signals_queued(thread, queued);
-		uint32_t head = __atomic_load_n(&thread->slot->signal_head, __ATOMIC_ACQUIRE);
-		count = min_u32(min_u32(head - state->signal_tail, OM_SIGNAL_RING), capacity);
+		count = min_u32(signal_head(thread) - state->signal_tail, capacity);
 		for (uint32_t i = 0; i < count; i++) {
 			signals[i] = thread->slot->signals[state->signal_tail++ % OM_SIGNAL_RING];
 			signals[i].directed = om_home_is_directed(thread, &signals[i]);

@@ -176,6 +176,9 @@ void om_watch_close(struct om_watch *watch);
 int om_watch_add(struct om_watch *watch, int pidfd, uint64_t key);
 void om_watch_remove(struct om_watch *watch, int pidfd);
 
+/* So many milliseconds from now, by CLOCK_MONOTONIC. */
+struct timespec om_deadline(uint32_t timeout_ms);
+
 /* Bit n-1 is signal n. */
 struct om_signal_sets {
 	uint64_t blocked, ignored, caught, pending;

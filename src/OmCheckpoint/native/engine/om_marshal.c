@@ -35,6 +35,16 @@ void om_marshal_close(struct om_marshal *m)
 
 int om_marshal_begin(struct om_marshal *m, int64_t number, const uint64_t args[6])
 {
+	return om_marshal_begin_again(m, number, args, 0);
+}
+
+uint32_t om_marshal_known(const struct om_marshal *m)
+{
+	return m->priv->socket_type << 16 | m->priv->file_mode;
+}
+
+int om_marshal_begin_again(struct om_marshal *m, int64_t number, const uint64_t args[6], uint32_t known)
+{
 	struct om_marshal_private *p = m->priv;
 	int error;
 
@@ -59,8 +69,8 @@ int om_marshal_begin(struct om_marshal *m, int64_t number, const uint64_t args[6
 	p->spans_missing = false;
 	p->shrunk = false;
 	p->cut = false;
-	p->file_mode = 0;
-	p->socket_type = 0;
+	p->file_mode = known & 0xffff;
+	p->socket_type = known >> 16;
 	p->question = OM_QUESTION_NONE;
 	p->timed = false;
 	error = om_transfer_open(m);

@@ -63,6 +63,9 @@ void om_marshal_close(struct om_marshal *m);
 /* Begins a call whose side is OM_SIDE_HOME, or that is OM_SYSCALL_ASKED. Returns a step, or -errno: the body is gone
  * (ESRCH), memory is short (ENOMEM). */
 int om_marshal_begin(struct om_marshal *m, int64_t number, const uint64_t args[6]);
+/* The same call again: what questions have told of its file need not be asked. `known`: om_marshal_known of then. */
+int om_marshal_begin_again(struct om_marshal *m, int64_t number, const uint64_t args[6], uint32_t known);
+uint32_t om_marshal_known(const struct om_marshal *m);
 /* Returns a step, or -EPROTO: the reply does not fit the request (the link is to be given up), -ESRCH: the body is
  * gone. */
 int om_marshal_reply(struct om_marshal *m, const void *reply, size_t bytes);

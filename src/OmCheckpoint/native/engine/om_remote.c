@@ -478,7 +478,7 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 	struct timespec until = om_deadline(timeout_ms);
 	bool want = false;
 	int result = 0;
-	pthread_mutex_lock(&remote->lock);
+	om_remote_enter(remote);
 	if (!remote->wanting) {
 		remote->wanting = want = true;
 		if (remote->state->welcomed) /* taken over: it counts when home has said so to us */
@@ -494,7 +494,7 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 		result = pthread_cond_timedwait(&remote->changed, &remote->lock, &until);
 	result = remote->fenced ? -ESTALE : remote->closed ? -ECANCELED : remote->connection ? 0 : -ETIMEDOUT;
 	remote->start_owed |= result == -ETIMEDOUT;
-	pthread_mutex_unlock(&remote->lock);
+	om_remote_leave(remote);
 	return result;
 }
 

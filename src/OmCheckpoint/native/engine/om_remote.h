@@ -69,14 +69,14 @@ struct om_remote_thread_state {
 	 * that found room here. A deputy whose ring is full answers no call, so all are taken whether they do or not.
 	 */
 	uint32_t signals_queued;
-	uint32_t reserved;
+	uint32_t known; /* of the file, when the request on its way was made: om_marshal_known */
 	struct om_kept_signal kept[OM_KEPT_SIGNALS];
 };
 _Static_assert(sizeof(struct om_remote_thread_state) <= OM_STATE_PAGE, "om_remote_thread_state");
 
 /* A call of the warden's own, in the slot of one thread; one at a time in a process. */
 struct om_own_call {
-	struct om_remote_thread *thread;
+	struct om_remote_thread *thread;                /* NULL: it has ended */
 	struct om_marshal of_body, of_warden, *marshal; /* whose buffers */
 	bool busy, done;
 	int64_t result;
@@ -150,8 +150,18 @@ struct om_remote {
 
 struct om_remote *om_remote_get(struct om_engine *engine, uint64_t key);
 void om_remote_put(struct om_remote *remote);
+/* Takes the lock, and keeps the remote until om_remote_leave, though om_remote_close may come while it waits. */
+static inline void om_remote_enter(struct om_remote *remote)
+{
+	remote->references++;
+	pthread_mutex_lock(&remote->lock);
+}
+static inline void om_remote_leave(struct om_remote *remote)
+{
+	pthread_mutex_unlock(&remote->lock);
+	om_remote_put(remote);
+}
 uint64_t om_now_ns(void);
-struct timespec om_deadline(uint32_t timeout_ms); /* on the clock of `changed` */
 
 /* Under remote->lock: */
 int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t slot, uint32_t seq, const void *payload,

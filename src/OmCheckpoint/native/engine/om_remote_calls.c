@@ -37,6 +37,7 @@ void om_remote_post(struct om_remote_thread *thread, bool own)
 		thread->remote->own.sent_ns = om_now_ns();
 	} else {
 		state->call_seq = state->seq;
+		state->known = om_marshal_known(&thread->marshal);
 		state->sent_ns = om_now_ns();
 		state->phase = OM_PHASE_SENT;
 	}
@@ -189,7 +190,7 @@ void om_remote_take_over(struct om_remote_thread *thread)
 	} else if (phase == OM_PHASE_SENT) {
 		uint64_t args[6];
 		memcpy(args, state->call.data.args, sizeof(args));
-		int step = om_marshal_begin(&thread->marshal, state->call.data.nr, args);
+		int step = om_marshal_begin_again(&thread->marshal, state->call.data.nr, args, state->known);
 		if (step == OM_MARSHAL_SEND) { /* goes out again with its number */
 			thread->active = OM_ACTIVE_BODY;
 			state->phase = phase;

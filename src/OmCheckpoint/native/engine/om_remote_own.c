@@ -18,25 +18,27 @@ int om_remote_call(om_remote *remote, uint32_t slot, int32_t number, const uint6
 {
 	struct om_own_call *own = &remote->own;
 	int error = 0;
-	pthread_mutex_lock(&remote->lock);
+	om_remote_enter(remote);
 	while (own->busy && !over(remote))
 		pthread_cond_wait(&remote->changed, &remote->lock);
 	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
 	if (over(remote) || !thread) {
-		pthread_mutex_unlock(&remote->lock);
-		return remote->fenced ? -ESTALE : -ESRCH;
+		error = remote->fenced ? -ESTALE : -ESRCH;
+		om_remote_leave(remote);
+		return error;
 	}
 	own->busy = true;
+	own->thread = thread;
 	own->done = false;
 	own->of_body.pid = thread->state->tid;
 	own->marshal = local ? &own->of_warden : &own->of_body;
 	int step = om_marshal_begin(own->marshal, number, args);
 	if (step == OM_MARSHAL_SEND) {
-		while (thread->active && !over(remote))
+		while (thread->active && own->thread && !over(remote))
 			pthread_cond_wait(&remote->changed, &remote->lock);
-		if (!over(remote))
+		if (own->thread && !over(remote))
 			om_remote_post(thread, true);
-		while (!own->done && !over(remote))
+		while (!own->done && own->thread && !over(remote))
 			pthread_cond_wait(&remote->changed, &remote->lock);
 		if (own->done)
 			*result = own->result;
@@ -48,8 +50,9 @@ int om_remote_call(om_remote *remote, uint32_t slot, int32_t number, const uint6
 		error = step;
 	}
 	own->busy = false;
+	own->thread = NULL;
 	pthread_cond_broadcast(&remote->changed);
-	pthread_mutex_unlock(&remote->lock);
+	om_remote_leave(remote);
 	return error;
 }
 
@@ -70,12 +73,12 @@ int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_
 {
 	if (bytes > OM_ASK_BYTES_MAX - sizeof(kind))
 		return -EMSGSIZE;
-	pthread_mutex_lock(&remote->lock);
+	om_remote_enter(remote);
 	while (remote->asking && !over(remote))
 		pthread_cond_wait(&remote->changed, &remote->lock);
 	int result = over(remote) ? (remote->fenced ? -ESTALE : -ESRCH) : fill_ask(&remote->ask, kind, request, bytes);
 	if (result) {
-		pthread_mutex_unlock(&remote->lock);
+		om_remote_leave(remote);
 		return result;
 	}
 	remote->asking = true;
@@ -96,7 +99,7 @@ int om_remote_ask(om_remote *remote, uint32_t kind, const void *request, uint32_
 	om_buffer_take(&remote->ask, om_buffer_bytes(&remote->ask));
 	remote->asking = false;
 	pthread_cond_broadcast(&remote->changed);
-	pthread_mutex_unlock(&remote->lock);
+	om_remote_leave(remote);
 	return result;
 }
 

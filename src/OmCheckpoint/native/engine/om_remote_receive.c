@@ -157,15 +157,20 @@ void om_remote_hand_out(struct om_remote_thread *thread)
 {
 	struct om_remote *remote = thread->remote;
 	const struct om_callbacks *callbacks = &remote->engine->callbacks;
-	const struct seccomp_notif *n = &thread->state->call;
+	pthread_mutex_lock(&remote->lock);
+	const struct seccomp_notif n = thread->state->call;
+	bool waits = thread->state->phase == OM_PHASE_STRUCTURAL;
+	pthread_mutex_unlock(&remote->lock);
+	if (!waits) /* taken back */
+		return;
 	struct om_structural call = {
-		.notification = n->id,
-		.tid = n->pid,
+		.notification = n.id,
+		.tid = n.pid,
 		.slot = thread->slot,
-		.number = n->data.nr,
-		.instruction_pointer = n->data.instruction_pointer,
+		.number = n.data.nr,
+		.instruction_pointer = n.data.instruction_pointer,
 	};
-	memcpy(call.args, n->data.args, sizeof(call.args));
+	memcpy(call.args, n.data.args, sizeof(call.args));
 	if (callbacks->remote_structural)
 		callbacks->remote_structural(callbacks->context, remote->key, &call);
 	else
@@ -204,12 +209,13 @@ static void take(struct om_remote_thread *thread)
 {
 	struct om_remote *remote = thread->remote;
 	struct om_remote_thread_state *state = thread->state;
+	bool forwarded = false, conducted = false;
 	uint64_t args[6];
-	memcpy(args, state->call.data.args, sizeof(args));
-	const struct om_syscall *sc = om_syscall_of(state->call.data.nr, args);
-	bool refused = sc->side == OM_SIDE_UNKNOWN || sc->side == OM_SIDE_REFUSE, forwarded = false, conducted = false;
 
 	pthread_mutex_lock(&remote->lock);
+	memcpy(args, state->call.data.args, sizeof(args));
+	const struct om_syscall *sc = om_syscall_of(state->call.data.nr, args);
+	bool refused = sc->side == OM_SIDE_UNKNOWN || sc->side == OM_SIDE_REFUSE;
 	if (thread->quiesced) {
 		/* The thread is under PTRACE_INTERRUPT: it stops before it issues the call again. */
 		om_remote_answer_body(thread, om_remote_restart(thread, om_remote_is_rest(thread)), 0);

@@ -6,13 +6,10 @@
 
 #include "om_remote.h"
 
-/* What home has kept of signals meanwhile it sends after the next WELCOME. */
-static void go_on(struct om_remote_thread *thread)
+static void go_on(struct om_remote_thread *thread, bool *signal_missed)
 {
-	thread->quiesced = false;
-	if (thread->signal_missed)
-		om_remote_hello(thread->remote, 0);
-	thread->signal_missed = false;
+	*signal_missed |= thread->signal_missed;
+	thread->quiesced = thread->has_mask = thread->signal_missed = false;
 }
 
 static void begin(struct om_remote_thread *thread, enum om_quiesce why)
@@ -48,6 +45,17 @@ static struct om_remote_thread *next_named(struct om_remote *remote, uint32_t sl
 	return NULL;
 }
 
+/* What home has kept of signals meanwhile it sends after the next WELCOME. */
+static void all_go_on(struct om_remote *remote, uint32_t slot)
+{
+	struct om_remote_thread *thread;
+	bool signal_missed = false;
+	for (uint32_t at = 0; (thread = next_named(remote, slot, &at));)
+		go_on(thread, &signal_missed);
+	if (signal_missed)
+		om_remote_hello(remote, 0);
+}
+
 static bool all_ended(struct om_remote *remote, uint32_t slot)
 {
 	struct om_remote_thread *thread;
@@ -62,7 +70,7 @@ int om_remote_quiesce(om_remote *remote, uint32_t slot, enum om_quiesce why, uin
 	struct timespec until = om_deadline(timeout_ms);
 	struct om_remote_thread *thread;
 	int result = 0, waited = 0;
-	pthread_mutex_lock(&remote->lock);
+	om_remote_enter(remote);
 	for (uint32_t at = 0; (thread = next_named(remote, slot, &at));)
 		begin(thread, why);
 	while (!all_ended(remote, slot) && remote->connection && !remote->closed && !remote->gone && !waited)
@@ -71,23 +79,18 @@ int om_remote_quiesce(om_remote *remote, uint32_t slot, enum om_quiesce why, uin
 		pthread_cond_wait(&remote->changed, &remote->lock);
 	if (!all_ended(remote, slot)) {
 		result = remote->gone ? -ESRCH : waited ? -ETIMEDOUT : -ENOTCONN;
-		for (uint32_t at = 0; (thread = next_named(remote, slot, &at));) {
-			go_on(thread);
+		all_go_on(remote, slot);
+		for (uint32_t at = 0; (thread = next_named(remote, slot, &at));)
 			thread->owed |= om_remote_owes_signals(thread);
-		}
 	}
-	pthread_mutex_unlock(&remote->lock);
+	om_remote_leave(remote);
 	return result;
 }
 
 int om_remote_resume(om_remote *remote, uint32_t slot)
 {
-	struct om_remote_thread *thread;
 	pthread_mutex_lock(&remote->lock);
-	for (uint32_t at = 0; (thread = next_named(remote, slot, &at));) {
-		go_on(thread);
-		thread->has_mask = false;
-	}
+	all_go_on(remote, slot);
 	pthread_mutex_unlock(&remote->lock);
 	return 0;
 }

@@ -94,6 +94,16 @@ int om_remote_threads_taken_over(struct om_remote *remote)
 	return 0;
 }
 
+/* What was of the one that had the slot before. */
+static void forget(struct om_remote_thread *thread)
+{
+	thread->hand_out_again = thread->quiesced = thread->ended = thread->owed = false;
+	thread->signal_missed = thread->cancel_sent = thread->begun = thread->has_mask = thread->finished = false;
+	thread->active = OM_ACTIVE_NONE;
+	thread->signals_mask = 0;
+	thread->before = thread->told = (struct om_used){0};
+}
+
 int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t signals)
 {
 	if (slot >= remote->slots || tid <= 0)
@@ -101,13 +111,12 @@ int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t sig
 	struct om_remote_thread *thread;
 	pthread_mutex_lock(&remote->lock);
 	int error = make(remote, slot, &thread);
+	if (!error && thread->state->tid && thread->state->tid != tid)
+		error = -EEXIST;
 	if (!error && !thread->state->tid) {
+		forget(thread);
 		*thread->state = (struct om_remote_thread_state){
 			.tid = tid, .signals_taken = signals, .signals_queued = signals, .rest_number = -1};
-		thread->active = OM_ACTIVE_NONE;
-		thread->quiesced = thread->owed = thread->begun = thread->finished = false;
-		thread->signals_mask = 0;
-		thread->before = thread->told = (struct om_used){0};
 		enlist(thread);
 		/* Home holds its signals until it hears of it. */
 		om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, slot, signals, NULL, 0);
@@ -121,8 +130,14 @@ void om_remote_thread_gone(om_remote *remote, uint32_t slot)
 	pthread_mutex_lock(&remote->lock);
 	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
 	if (thread) {
+		if (thread->state->call.id)
+			om_remote_answer_body(thread, -ENOSYS, 0);
 		strike(thread);
 		*thread->state = (struct om_remote_thread_state){0};
+		forget(thread);
+		if (remote->own.thread == thread)
+			remote->own.thread = NULL;
+		pthread_cond_broadcast(&remote->changed); /* who waits for its call */
 	}
 	pthread_mutex_unlock(&remote->lock);
 }

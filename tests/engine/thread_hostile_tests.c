@@ -1,0 +1,410 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Frames for slots that are not there, and a deputy that writes into the arena what it likes: whatever comes of it is
+ * that process's affair, and neither the warden's nor the link's, which is that of others, too.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+#include <linux/futex.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+
+#include "member.h"
+#include "tests.h"
+
+/* ---- from the body's node -------------------------------------------------------------------------------- */
+
+static void quick_work(struct shared *s, uint32_t index)
+{
+	EXPECT(syscall(SYS_getppid) > 0);
+}
+
+static bool send_to_slot(struct member *m, uint16_t kind, uint16_t slot, uint32_t seq, const void *payload,
+			 uint32_t bytes)
+{
+	struct om_frame frame = frame_of(kind, KEY, 1, seq, bytes);
+	frame.slot = slot;
+	return member_send(m, frame, payload, bytes);
+}
+
+static bool member_hello(struct member *m, struct world *w, uint8_t *payload, size_t capacity)
+{
+	member_open(m, w, "pc2");
+	return member_send(m, frame_of(OM_FRAME_HELLO, KEY, 1, 0, 0), NULL, 0) &&
+	       member_receive(m, payload, capacity) == OM_FRAME_WELCOME;
+}
+
+static bool call_is_answered(struct member *m, uint16_t slot, uint32_t seq)
+{
+	const struct om_request getppid = {.number = SYS_getppid};
+	uint8_t payload[256];
+	return send_to_slot(m, OM_FRAME_CALL, slot, seq, &getppid, sizeof(getppid)) &&
+	       member_receive(m, payload, sizeof(payload)) == OM_FRAME_ANSWER &&
+	       ((struct om_reply *)payload)->result == getpid();
+}
+
+static bool home_knows_its_slots(const char *dir)
+{
+	static const uint16_t wrong[] = {3, 63, 64, 4095, 65535};
+	const struct om_request getppid = {.number = SYS_getppid};
+	bool good = true;
+	uint8_t payload[4096];
+	struct world *w = crew_prepare(dir, 3, quick_work);
+	uint32_t calls = 0;
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	for (size_t i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		struct member m;
+		CHECK(member_hello(&m, w, payload, sizeof(payload)));
+		CHECK(send_to_slot(&m, OM_FRAME_CANCEL, wrong[i], 1, NULL, 0));
+		CHECK(send_to_slot(&m, OM_FRAME_SIGNAL_TAKEN, wrong[i], 7, NULL, 0));
+		calls++;
+		for (uint16_t slot = 0; slot < 3; slot++)
+			CHECK(call_is_answered(&m, slot, calls));
+		CHECK(send_to_slot(&m, OM_FRAME_CALL, wrong[i], 1, &getppid, sizeof(getppid)));
+		CHECK(member_receive(&m, payload, sizeof(payload)) == 0);
+		member_close(&m);
+	}
+	CHECK(om_home_expect(w->home, "pc2", 2, false, 0) == 0);
+	CHECK(om_remote_epoch(w->remote, 2) == 0);
+	world_start(w);
+	return world_close(w) && good;
+}
+
+static struct om_slot *map_slot(struct world *w, uint32_t slot)
+{
+	uint8_t *arena = mmap(NULL, OM_ARENA_BYTES(SLOTS), PROT_READ | PROT_WRITE, MAP_SHARED, w->arena_fd, 0);
+	return (struct om_slot *)(arena + OM_ARENA_SLOT_OFFSET(slot));
+}
+
+/* What the body's side has had is so, whatever the deputy says then. */
+static bool ring_is_not_turned_back(const char *dir)
+{
+	bool good = true;
+	uint8_t payload[4096];
+	struct member m;
+	struct world *w = crew_prepare(dir, 2, quick_work);
+	struct om_slot *slot = map_slot(w, 1);
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	CHECK(member_hello(&m, w, payload, sizeof(payload)));
+	for (int i = 0; i < 3; i++) {
+		CHECK(syscall(SYS_tgkill, w->deputy, w->deputy_tids[1], SIGRTMIN + 1) == 0);
+		CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_SIGNAL);
+	}
+	__atomic_store_n(&slot->signal_head, 1, __ATOMIC_SEQ_CST);
+	CHECK(send_to_slot(&m, OM_FRAME_SIGNAL_TAKEN, 1, 3, NULL, 0));
+	CHECK(call_is_answered(&m, 0, 1));
+	CHECK(__atomic_load_n(&slot->signal_tail, __ATOMIC_SEQ_CST) == 3);
+	CHECK(send_to_slot(&m, OM_FRAME_SIGNAL_TAKEN, 1, 4, NULL, 0)); /* that has not been sent */
+	CHECK(member_receive(&m, payload, sizeof(payload)) == 0);
+	member_close(&m);
+	munmap((uint8_t *)slot - OM_ARENA_SLOT_OFFSET(1), OM_ARENA_BYTES(SLOTS));
+	CHECK(om_home_expect(w->home, "pc2", 2, false, 0) == 0);
+	CHECK(om_remote_epoch(w->remote, 2) == 0);
+	world_start(w);
+	return world_close(w) && good;
+}
+
+/* ---- from home ------------------------------------------------------------------------------------------- */
+
+static struct world *open_without_home(const char *dir)
+{
+	struct world *w = crew_prepare(dir, 2, quick_work);
+	relay_hold(w->relay);
+	if (om_remote_start(w->remote, 0) != -ETIMEDOUT)
+		abort();
+	return w;
+}
+
+static bool odd_welcomes_end_the_link(const char *dir)
+{
+	static const uint32_t sizes[] = {1, 8, 15, 17, 24, 40};
+	const struct om_welcome_thread threads[4] = {{.slot = 0}, {.slot = 1}, {.slot = 0}, {.slot = 1}};
+	bool good = true;
+	uint8_t payload[256];
+	struct world *w = open_without_home(dir);
+	for (size_t i = 0; i < sizeof(sizes) / sizeof(sizes[0]); i++) {
+		struct member m;
+		member_open_as_home(&m, w);
+		CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_HELLO);
+		CHECK(member_send(&m, frame_of(OM_FRAME_WELCOME, KEY, 1, 0, sizes[i]), threads, sizes[i]));
+		CHECK(member_receive(&m, payload, sizeof(payload)) == 0);
+		member_close(&m);
+	}
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	relay_heal(w->relay);
+	world_start(w);
+	return world_close(w) && good;
+}
+
+static bool remote_knows_its_slots(const char *dir)
+{
+	const struct om_welcome_thread threads[] = {
+		{.slot = 63},         {.slot = 0},     {.slot = 64, .signal_next = 9},
+		{.slot = UINT32_MAX}, {.slot = 65536}, {.slot = 1}};
+	const struct om_reply reply = {.result = 7};
+	const struct om_signal signal = {.signo = 10};
+	bool good = true;
+	uint8_t payload[256];
+	struct member m;
+	struct world *w = open_without_home(dir);
+	member_open_as_home(&m, w);
+	CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_HELLO);
+	CHECK(member_send(&m, frame_of(OM_FRAME_WELCOME, KEY, 1, 0, sizeof(threads)), threads, sizeof(threads)));
+	CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_SIGNAL_TAKEN);
+	CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_SIGNAL_TAKEN);
+	for (uint32_t slot = 2; slot < 65536; slot += 997) {
+		CHECK(send_to_slot(&m, OM_FRAME_ANSWER, (uint16_t)slot, 1, &reply, sizeof(reply)));
+		CHECK(send_to_slot(&m, OM_FRAME_SIGNAL, (uint16_t)slot, 0, &signal, sizeof(signal)));
+	}
+	CHECK(send_to_slot(&m, OM_FRAME_ANSWER, 1, 1, &reply, sizeof(reply)));   /* to no call */
+	CHECK(send_to_slot(&m, OM_FRAME_SIGNAL, 1, 5, &signal, sizeof(signal))); /* before those that come first */
+	CHECK(member_receive(&m, payload, sizeof(payload)) == OM_FRAME_SIGNAL_TAKEN);
+	CHECK(w->queued == 0);
+	CHECK(send_to_slot(&m, OM_FRAME_SIGNAL, 1, 0, &signal, 16));
+	CHECK(member_receive(&m, payload, sizeof(payload)) == 0);
+	member_close(&m);
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	relay_heal(w->relay);
+	world_start(w);
+	return world_close(w) && good;
+}
+
+/* ---- the deputy ------------------------------------------------------------------------------------------ */
+
+struct scribbler {
+	struct world *w;
+	void (*_Atomic scribble)(struct om_arena *arena, unsigned int *seed);
+	atomic_bool stop;
+	atomic_uint turns;
+	struct om_arena *arena;
+	pthread_t thread;
+};
+
+static void *run_scribbler(void *argument)
+{
+	struct scribbler *s = argument;
+	unsigned int seed = 4711;
+	while (!s->stop) {
+		s->scribble(s->arena, &seed);
+		s->turns++;
+	}
+	return NULL;
+}
+
+static void begin_scribbling(struct scribbler *s)
+{
+	s->arena = mmap(NULL, OM_ARENA_BYTES(SLOTS), PROT_READ | PROT_WRITE, MAP_SHARED, s->w->arena_fd, 0);
+	if (pthread_create(&s->thread, NULL, run_scribbler, s))
+		abort();
+}
+
+static void wait_scribbled(struct scribbler *s, unsigned int turns)
+{
+	for (turns += s->turns; s->turns < turns;)
+		sched_yield();
+}
+
+static void end_scribbling(struct scribbler *s)
+{
+	s->stop = true;
+	pthread_join(s->thread, NULL);
+	munmap(s->arena, OM_ARENA_BYTES(SLOTS));
+}
+
+static struct om_slot *slot_in(struct om_arena *arena, uint32_t index)
+{
+	return (struct om_slot *)((uint8_t *)arena + OM_ARENA_SLOT_OFFSET(index));
+}
+
+#define CREW 4u
+
+/* What the deputy itself needs of its own slots it leaves alone, or it would not go on. */
+static void scribble(struct om_arena *arena, unsigned int *seed)
+{
+	uint32_t index = (uint32_t)rand_r(seed) % SLOTS, value = (uint32_t)rand_r(seed);
+	struct om_slot *slot = slot_in(arena, index);
+	arena->slots = value;
+	arena->rung[value % (OM_SLOTS_MAX / 64)] = ~0ull;
+	arena->rung[0] |= ~0ull << CREW;
+	__atomic_store_n(&arena->doorbell, value, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &arena->doorbell, FUTEX_WAKE, 1, NULL, NULL, 0);
+	if (index >= CREW) {
+		memset(slot, (int)value, sizeof(*slot));
+		return;
+	}
+	arena->rung[0] |= 1ull << index;
+	slot->gone = slot->tid = value;
+	slot->answer_flags = value >> 3;
+	slot->result = (int64_t)value << value % 33;
+	slot->cancel = value;
+	if (value % 4 == 0)
+		__atomic_store_n(&slot->answer, slot->request, __ATOMIC_SEQ_CST);
+}
+
+/* And signals, which nobody delivers: the answers behind them are held. */
+static void scribble_signals(struct om_arena *arena, unsigned int *seed)
+{
+	uint32_t value = (uint32_t)rand_r(seed);
+	struct om_slot *slot = slot_in(arena, value % CREW);
+	if (value % 64 == 1)
+		slot->signal_head += value % 40;
+	if (value % 64 == 2)
+		slot->signal_head -= value % 40;
+	slot->signals[value % OM_SIGNAL_RING].signo = (int32_t)value;
+	scribble(arena, seed);
+}
+
+static void wait_executed(struct world *w, uint64_t calls)
+{
+	struct om_counters counters;
+	do
+		om_home_counters(w->home, &counters);
+	while (counters.calls < calls && !w->shared->failed);
+}
+
+/* Its answers are worth nothing. */
+static void careless_work(struct shared *s, uint32_t index)
+{
+	char bytes[3000];
+	while (s->stage < 3) {
+		int fd = open("/proc/self/status", 0);
+		syscall(SYS_read, fd, bytes, sizeof(bytes));
+		syscall(SYS_getppid);
+		syscall(SYS_poll, NULL, 0, 0);
+		syscall(SYS_readlink, "/proc/self/exe", bytes, sizeof(bytes));
+		syscall(SYS_close, fd);
+	}
+}
+
+static bool scribbled_arena_harms_nobody(const char *dir)
+{
+	bool good = true;
+	struct world *w = crew_prepare(dir, CREW, careless_work);
+	struct scribbler s = {.w = w, .scribble = scribble};
+	w->holds_tracer = true;
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	world_start(w);
+	begin_scribbling(&s);
+	wait_executed(w, 500);
+	s.scribble = scribble_signals;
+	wait_scribbled(&s, 50000);
+	kill(w->body, SIGKILL);
+	world_wait_body(w);
+	om_home_close(w->home); /* while it goes on */
+	CHECK(!world_logged(w, "down"));
+	world_home(w);
+	wait_scribbled(&s, 1000);
+	end_scribbling(&s);
+	return world_close(w) && good;
+}
+
+static void storm(struct om_arena *arena, unsigned int *seed)
+{
+	arena->rung[0] = ~0ull;
+	__atomic_fetch_add(&arena->doorbell, 1, __ATOMIC_SEQ_CST);
+	syscall(SYS_futex, &arena->doorbell, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static void busy_work(struct shared *s, uint32_t index)
+{
+	for (int i = 0; i < 300; i++)
+		EXPECT(syscall(SYS_getppid) > 0);
+}
+
+static bool doorbell_storm_is_borne(const char *dir)
+{
+	struct world *w = crew_prepare(dir, CREW, busy_work);
+	struct scribbler s = {.w = w, .scribble = storm};
+	begin_scribbling(&s);
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	world_start(w);
+	world_wait_body(w);
+	for (int i = 0; i < 20; i++) {
+		om_home_close(w->home);
+		world_home(w);
+	}
+	end_scribbling(&s);
+	return world_close(w);
+}
+
+/* Whoever waits for another number waits long. */
+static void hold_doorbell(struct om_arena *arena, unsigned int *seed)
+{
+	__atomic_store_n(&arena->doorbell, 7, __ATOMIC_SEQ_CST);
+	if (rand_r(seed) % 16 == 0)
+		syscall(SYS_futex, &arena->doorbell, FUTEX_WAKE, 1, NULL, NULL, 0);
+}
+
+static bool held_doorbell_ends_too(const char *dir)
+{
+	struct world *w = crew_prepare(dir, 1, quick_work);
+	struct scribbler s = {.w = w, .scribble = hold_doorbell};
+	begin_scribbling(&s);
+	for (int i = 0; i < 200; i++) {
+		om_home_close(w->home);
+		world_home(w);
+	}
+	end_scribbling(&s);
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	world_start(w);
+	return world_close(w);
+}
+
+/* That a thread has not ended the deputy may say as long as it lives. */
+static void keep_thread(struct om_arena *arena, unsigned int *seed)
+{
+	struct om_slot *slot = slot_in(arena, 1);
+	if (slot->tid)
+		__atomic_store_n(&slot->gone, slot->tid, __ATOMIC_SEQ_CST);
+}
+
+static void *end_thread(void *argument)
+{
+	return (void *)(intptr_t)om_home_exit(((struct world *)argument)->home, 1, 0);
+}
+
+static bool kept_thread_ends_with_its_deputy(const char *dir)
+{
+	bool good = true;
+	void *result;
+	pthread_t thread;
+	struct world *w = crew_prepare(dir, 2, quick_work);
+	struct scribbler s = {.w = w, .scribble = keep_thread};
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	world_start(w);
+	world_wait_body(w);
+	begin_scribbling(&s);
+	for (int i = 0; i < 2; i++) {
+		wait_scribbled(&s, 100);
+		CHECK(pthread_create(&thread, NULL, end_thread, w) == 0);
+		wait_scribbled(&s, 100000);
+		if (i == 0) {
+			om_home_close(w->home);
+			world_home(w);
+		} else {
+			kill(w->deputy, SIGKILL);
+		}
+		pthread_join(thread, &result);
+		CHECK((intptr_t)result == -ESRCH);
+	}
+	end_scribbling(&s);
+	return world_close(w) && good;
+}
+
+const struct test thread_hostile_tests[] = {
+	{"home_knows_its_slots", home_knows_its_slots},
+	{"ring_is_not_turned_back", ring_is_not_turned_back},
+	{"odd_welcomes_end_the_link", odd_welcomes_end_the_link},
+	{"remote_knows_its_slots", remote_knows_its_slots},
+	{"scribbled_arena_harms_nobody", scribbled_arena_harms_nobody},
+	{"doorbell_storm_is_borne", doorbell_storm_is_borne},
+	{"held_doorbell_ends_too", held_doorbell_ends_too},
+	{"kept_thread_ends_with_its_deputy", kept_thread_ends_with_its_deputy},
+	{0},
+};
