@@ -136,15 +136,21 @@ public sealed class RestoringProcess : IDisposable
     private static Outcome<RestoringProcess> Start(int pid, string stage, Func<Outcome<IRestoreTarget>> begin)
     {
         var thread = new TracerThread(pid);
-        var outcome = Guard.Run(stage, () => thread.Invoke(begin));
-        if (!outcome.Ok)
+        var kept = false;
+        try
         {
-            // With the thread ends what it traces: a blank child is killed, a deputy goes on.
-            thread.Dispose();
-            return outcome.Failure;
+            var outcome = Guard.Run(stage, () => thread.Invoke(begin));
+            kept = outcome.Ok;
+            return outcome.Ok ? new RestoringProcess(pid, thread, outcome.Value) : outcome.Failure;
         }
-
-        return new RestoringProcess(pid, thread, outcome.Value);
+        finally
+        {
+            if (!kept)
+            {
+                // With the thread ends what it traces: a blank child is killed, a deputy goes on.
+                thread.Dispose();
+            }
+        }
     }
 
     private void End()
