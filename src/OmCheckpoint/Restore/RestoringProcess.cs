@@ -135,16 +135,9 @@ public sealed class RestoringProcess : IDisposable
 
     private static Outcome<RestoringProcess> Start(int pid, string stage, Func<Outcome<IRestoreTarget>> begin)
     {
-        var thread = new TracerThread(pid);
-        var outcome = Guard.Run(stage, () => thread.Invoke(begin));
-        if (!outcome.Ok)
-        {
-            // With the thread ends what it traces: a blank child is killed, a deputy goes on.
-            thread.Dispose();
-            return outcome.Failure;
-        }
-
-        return new RestoringProcess(pid, thread, outcome.Value);
+        // With the thread ends what it traces: a blank child is killed, a deputy goes on.
+        var outcome = TracerThread.Begin(pid, thread => Guard.Run(stage, () => thread.Invoke(begin)), out var tracer);
+        return outcome.Ok ? new RestoringProcess(pid, tracer!, outcome.Value) : outcome.Failure;
     }
 
     private void End()
