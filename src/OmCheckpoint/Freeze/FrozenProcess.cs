@@ -136,16 +136,9 @@ public sealed class FrozenProcess : IDisposable
 
     private static Outcome<FrozenProcess> Stop(int pid, Func<Outcome<FrozenThreads>> stop, bool whole)
     {
-        var thread = new TracerThread(pid);
-        var outcome = Guard.Run(Stage.Freeze, () => thread.Invoke(stop));
-        if (!outcome.Ok)
-        {
-            // The end of the thread gives up every seizure, whether it has come to a stop or not.
-            thread.Dispose();
-            return outcome.Failure;
-        }
-
-        return new FrozenProcess(thread, outcome.Value, whole);
+        // The end of the thread gives up every seizure, whether it has come to a stop or not.
+        var outcome = TracerThread.Begin(pid, thread => Guard.Run(Stage.Freeze, () => thread.Invoke(stop)), out var tracer);
+        return outcome.Ok ? new FrozenProcess(tracer!, outcome.Value, whole) : outcome.Failure;
     }
 
     private FrozenThreads Whole() =>

@@ -44,19 +44,7 @@ internal sealed class FrozenThreads
         : _threads.Find(thread => thread.Tid == tid) ?? throw new InvalidOperationException($"thread {tid} of {Pid} is not held");
 
     /// <summary>The agent, brought in when it is first needed. Its host is the first thread.</summary>
-    public Agent Agent()
-    {
-        if (_agent is null)
-        {
-            var areas = MemoryMap.Read(Pid);
-            var instruction = AddressSpace.SyscallInstruction(First.Tracee, areas);
-            _agent = _options.AgentArea is { } area
-                ? Tracing.Agent.Find(First.Tracee, area, instruction)
-                : Tracing.Agent.Insert(First.Tracee, AddressSpace.ForAgent(areas, AgentRoom.For(Pid, _threads.Count)), instruction);
-        }
-
-        return _agent;
-    }
+    public Agent Agent() => _agent ??= _options.AgentArea is { } area ? Tracing.Agent.Find(First.Tracee, area) : Insert();
 
     /// <summary>Until the result is disposed the thread, which may execute something of its own, is under its filter.</summary>
     public IDisposable? Filtered(Tracee tracee)
@@ -116,6 +104,13 @@ internal sealed class FrozenThreads
 
     /// <summary>This one has gone on, or has ended.</summary>
     public void Forget(FrozenThread thread) => _threads.Remove(thread);
+
+    private Agent Insert()
+    {
+        var areas = MemoryMap.Read(Pid);
+        var area = AddressSpace.ForAgent(areas, AgentRoom.For(Pid, _threads.Count));
+        return Tracing.Agent.Insert(First.Tracee, area, AddressSpace.SyscallInstruction(First.Tracee, areas));
+    }
 
     private sealed class Suspension(Tracee tracee, int options) : IDisposable
     {

@@ -16,11 +16,13 @@ internal static class WaitEnd
     {
         var tracee = thread.Tracee;
         var status = ProcessStatus.Read(tracee.Tid) ?? throw new TraceeException($"thread {tracee.Tid} is gone", Errno.ESRCH);
-        if (!status.WouldTake(mask))
-        {
-            return false;
-        }
+        return status.WouldTake(mask) && WaitUnder(frozen, thread, mask);
+    }
 
+    /// <summary>Likewise, whatever waits.</summary>
+    internal static bool WaitUnder(FrozenThreads frozen, FrozenThread thread, ulong mask)
+    {
+        var tracee = thread.Tracee;
         var agent = frozen.Agent();
         frozen.PutBack(thread);
         var registers = tracee.Registers;
@@ -53,10 +55,9 @@ internal static class WaitEnd
         tracee.SignalMask = ulong.MaxValue;
         tracee.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsSystemCall);
         tracee.SignalMask = mask;
-        // It returns at once, and whatever waits is looked at under its mask.
+        // It returns at once, to a stop that takes the place of the one asked for, and whatever waits is looked at under its mask.
         tracee.Interrupt();
         tracee.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsSystemCall);
-        tracee.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsEventStop);
         var stop = tracee.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsSignalDelivery || status.IsSystemCall);
         if (stop.IsSignalDelivery)
         {

@@ -23,6 +23,9 @@ internal static class AgentBlob
 
     public static uint SignalRestorer => Field(AgentAbi.HeaderSignalRestorer);
 
+    /// <summary>A syscall instruction in it.</summary>
+    public static uint SyscallInstruction => (uint)Blob.AsSpan().IndexOf([(byte)0x0f, (byte)0x05]);
+
     private static uint Field(int offset) => BinaryPrimitives.ReadUInt32LittleEndian(Blob.AsSpan(offset));
 
     private static byte[] Load()

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
@@ -95,7 +96,7 @@ internal sealed class HomeTarget : IRestoreTarget
         var registers = BodyState.Interrupted(deputy.Agent, deputy.Bodies, native: true);
         deputy.Frozen.PutBack();
         deputy.Agent.SetTrap(Dispositions.OfBody(deputy.Image, Signals.SIGTRAP));
-        deputy.Agent.Unmap();
+        deputy.Agent.Unmap(AddressSpace.SyscallInstruction(deputy.Bodies.Leader, MemoryMap.Read(deputy.Frozen.Pid)));
         BodyState.SetRegisters(deputy.Bodies, registers);
         deputy.Frozen.Release();
     }

@@ -135,22 +135,9 @@ public sealed class RestoringProcess : IDisposable
 
     private static Outcome<RestoringProcess> Start(int pid, string stage, Func<Outcome<IRestoreTarget>> begin)
     {
-        var thread = new TracerThread(pid);
-        var kept = false;
-        try
-        {
-            var outcome = Guard.Run(stage, () => thread.Invoke(begin));
-            kept = outcome.Ok;
-            return outcome.Ok ? new RestoringProcess(pid, thread, outcome.Value) : outcome.Failure;
-        }
-        finally
-        {
-            if (!kept)
-            {
-                // With the thread ends what it traces: a blank child is killed, a deputy goes on.
-                thread.Dispose();
-            }
-        }
+        // With the thread ends what it traces: a blank child is killed, a deputy goes on.
+        var outcome = TracerThread.Begin(pid, thread => Guard.Run(stage, () => thread.Invoke(begin)), out var tracer);
+        return outcome.Ok ? new RestoringProcess(pid, tracer!, outcome.Value) : outcome.Failure;
     }
 
     private void End()

@@ -61,12 +61,12 @@ internal sealed class Agent
     }
 
     /// <summary>Uses an agent that is there.</summary>
-    public static Agent Find(Tracee host, AgentArea area, RemoteAddress syscallInstruction)
+    public static Agent Find(Tracee host, AgentArea area)
     {
         var code = new byte[AgentBlob.Code.Length];
         host.Read(area.Base, code);
         return AgentBlob.Code.SequenceEqual(code)
-            ? new Agent(host, area, syscallInstruction, ours: false)
+            ? new Agent(host, area, area.Base + AgentBlob.SyscallInstruction, ours: false)
             : throw new TraceeException($"no agent of this version at {area.Base}");
     }
 
@@ -108,15 +108,16 @@ internal sealed class Agent
     {
         if (_ours)
         {
-            Unmap();
+            Unmap(SyscallInstruction);
         }
     }
 
-    public void Unmap()
+    /// <param name="syscallInstruction">Outside it.</param>
+    public void Unmap(RemoteAddress syscallInstruction)
     {
         // Quiet: nothing of ours may touch a disposition that is the process's again.
         using var injection = new Injection(_host, quiet: true);
-        Tracee.Check(injection.Call(SyscallInstruction, CallNumber.munmap, Area.Base.Value, Area.Bytes), "unmapping the agent");
+        Tracee.Check(injection.Call(syscallInstruction, CallNumber.munmap, Area.Base.Value, Area.Bytes), "unmapping the agent");
     }
 
     /// <summary>The disposition of SIGTRAP (struct kernel_sigaction).</summary>

@@ -1,6 +1,7 @@
 using System.Collections.Concurrent;
 using System.Runtime.ExceptionServices;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Protocol.Errors;
 
 namespace OpenMosix.Checkpoint.Tracing;
 
@@ -20,6 +21,26 @@ public sealed class TracerThread : IDisposable
     {
         _thread = new Thread(Serve, 256 * 1024) { IsBackground = true, Name = $"tracer {pid}" };
         _thread.Start();
+    }
+
+    /// <summary>Starts a thread and keeps it if work succeeds. Work calls what is its caller's, which may throw.</summary>
+    internal static Outcome<T> Begin<T>(int pid, Func<TracerThread, Outcome<T>> work, out TracerThread? thread)
+    {
+        var started = new TracerThread(pid);
+        thread = null;
+        try
+        {
+            var outcome = work(started);
+            thread = outcome.Ok ? started : null;
+            return outcome;
+        }
+        finally
+        {
+            if (thread is null)
+            {
+                started.Dispose();
+            }
+        }
     }
 
     /// <summary>Does work on the thread and waits for it; what it throws is thrown here.</summary>

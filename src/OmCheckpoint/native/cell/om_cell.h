@@ -13,11 +13,10 @@
 #define OM_CELL_CONTROL_FD 3
 
 /* warden → cell */
-#define OM_CELL_START 1u /* struct om_cell_start, once, after the ids are mapped and the cgroup entered */
-#define OM_CELL_SPAWN 2u /* struct om_cell_spawn: a blank child with this pid */
-#define OM_CELL_END   3u /* struct om_cell_spawn without pid: end everything */
-#define OM_CELL_NEXT_TID                                                                                               \
-	4u /* struct om_cell_spawn: what is made next, by whomever inside, gets this pid, if it is free */
+#define OM_CELL_START    1u /* struct om_cell_start, once, after the ids are mapped and the cgroup entered */
+#define OM_CELL_SPAWN    2u /* struct om_cell_spawn: a blank child with this pid */
+#define OM_CELL_END      3u /* struct om_cell_spawn without pid: end everything */
+#define OM_CELL_NEXT_TID 4u /* struct om_cell_spawn: what is made inside next gets this pid, if it is free */
 
 /* cell → warden: struct om_cell_report */
 #define OM_CELL_UNSHARED 16u /* the namespaces exist; map ids, enter the cgroup, then START */
@@ -25,8 +24,8 @@
 #define OM_CELL_BORN     18u /* sent by the blank child, before it lets go of the socket */
 #define OM_CELL_SPAWNED  19u /* pid; error: 0 or errno, with `where`. The child is blank now and waits */
 #define OM_CELL_EXITED   20u /* pid, wait status */
-#define OM_CELL_NEXT     22u /* pid; error: 0 or errno. Answers NEXT_TID */
 #define OM_CELL_FAILED   21u /* error, where: this cell will never be; omcell ends */
+#define OM_CELL_NEXT     22u /* pid; error: 0 or errno. Answers NEXT_TID */
 
 #define OM_CELL_UID_INIT 0u
 #define OM_CELL_UID_BODY 1u
