@@ -177,9 +177,11 @@ static bool remote_knows_its_slots(const char *dir)
 
 /* ---- the deputy ------------------------------------------------------------------------------------------ */
 
+typedef void scribble_function(struct om_arena *arena, unsigned int *seed);
+
 struct scribbler {
 	struct world *w;
-	void (*_Atomic scribble)(struct om_arena *arena, unsigned int *seed);
+	scribble_function *_Atomic scribble;
 	atomic_bool stop;
 	atomic_uint turns;
 	struct om_arena *arena;
@@ -191,7 +193,8 @@ static void *run_scribbler(void *argument)
 	struct scribbler *s = argument;
 	unsigned int seed = 4711;
 	while (!s->stop) {
-		s->scribble(s->arena, &seed);
+		scribble_function *now = s->scribble;
+		now(s->arena, &seed);
 		s->turns++;
 	}
 	return NULL;
