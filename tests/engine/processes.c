@@ -86,14 +86,14 @@ _Noreturn static void enter(uint32_t index)
 /* The new thread has the registers of this one, its stack apart. */
 static void start_thread(uint32_t index)
 {
-	register uint64_t thread_slot __asm__("r9") = (uint64_t)slot_of(index);
-	register uint64_t thread_entry __asm__("r12") = entry();
-	uint64_t tid;
+	uint64_t slot = (uint64_t)slot_of(index), tls = tls_of(index), at = entry(), tid;
+	register uint64_t thread_slot __asm__("r9") = slot; /* behind all calls, which would change them */
+	register uint64_t thread_entry __asm__("r12") = at;
 	__asm__ volatile("xor %%edx, %%edx\n xor %%r10d, %%r10d\n xor %%r8d, %%r8d\n syscall\n"
 			 "test %%rax, %%rax\n jnz 1f\n"
 			 "mov %%r9, %%rdi\n mov %%rsp, %%rsi\n jmp *%%r12\n1:"
 			 : "=a"(tid)
-			 : "a"(SYS_clone), "D"(THREAD_FLAGS), "S"(tls_of(index)), "r"(thread_slot), "r"(thread_entry)
+			 : "a"(SYS_clone), "D"(THREAD_FLAGS), "S"(tls), "r"(thread_slot), "r"(thread_entry)
 			 : "rdx", "r10", "r8", "rcx", "r11", "memory");
 	slot_of(index)->tid = (uint32_t)tid;
 }

@@ -273,9 +273,7 @@ static void masked_driver(struct world *w)
 		sched_yield();
 	wait_blocked(w, SYS_ppoll);
 	queue(w->deputy, SIGUSR1, 78);
-	while (*(volatile unsigned int *)&w->delivered < 2 && !w->shared->failed)
-		sched_yield();
-	if (write(pipe_fds[1], "m", 1) != 1)
+	if (!world_await(w, &w->delivered, 2) || write(pipe_fds[1], "m", 1) != 1)
 		w->shared->failed = 1;
 }
 

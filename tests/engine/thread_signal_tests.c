@@ -45,7 +45,7 @@ static void wait_ring(struct world *w, uint32_t slot, uint32_t count)
 
 /* ---- the body's handlers --------------------------------------------------------------------------------- */
 
-static struct shared *shared;
+static struct shared *_Atomic shared;
 static __thread volatile uint32_t own_index; /* touched before a handler can run */
 
 /* [0]: how many ran in this thread, [1]: how many were not the next in order. */
@@ -124,7 +124,7 @@ static bool signal_comes_to_its_slot(const char *dir)
 	for (uint32_t i = 0; i < HANDS; i++) {
 		wait_handled(w, i, i + 1);
 		wait_ring(w, i, i + 1);
-		CHECK(handled_in_order(w, i, i + 1) && w->mail[i].queued == i + 1);
+		CHECK(world_await(w, &w->mail[i].queued, i + 1) && handled_in_order(w, i, i + 1));
 	}
 	end_calling(w);
 	return world_close(w) && good;

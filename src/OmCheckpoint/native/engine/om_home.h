@@ -102,6 +102,7 @@ struct om_home {
 	bool complained;
 
 	pthread_t responder;
+	bool heard; /* by the responder: closed */
 	pthread_t asker;
 	bool asker_runs;
 	uint32_t ask_seq; /* newest; 0: none */

@@ -166,8 +166,12 @@ void *om_home_responder(void *argument)
 		uint32_t rung = __atomic_load_n(&home->arena->doorbell, __ATOMIC_ACQUIRE);
 		pthread_mutex_lock(&home->lock);
 		bool closed = home->closed;
-		if (!closed)
+		if (closed) {
+			home->heard = true;
+			pthread_cond_broadcast(&home->changed);
+		} else {
 			pump_rung(home);
+		}
 		pthread_mutex_unlock(&home->lock);
 		if (closed)
 			return NULL;
@@ -178,12 +182,15 @@ void *om_home_responder(void *argument)
 /* Rung until it is heard: the deputy may write the word at the very moment. */
 void om_home_end_responder(struct om_home *home)
 {
-	struct timespec until;
-	do {
+	pthread_mutex_lock(&home->lock);
+	while (!home->heard) {
+		struct timespec until = om_deadline(20);
 		__atomic_fetch_add(&home->arena->doorbell, 1, __ATOMIC_SEQ_CST);
-		syscall(SYS_futex, &home->arena->doorbell, FUTEX_WAKE, INT32_MAX, NULL, NULL, 0);
-		until = om_deadline(20);
-	} while (pthread_clockjoin_np(home->responder, NULL, CLOCK_MONOTONIC, &until) == ETIMEDOUT);
+		om_futex_wake(&home->arena->doorbell);
+		pthread_cond_clockwait(&home->changed, &home->lock, CLOCK_MONOTONIC, &until);
+	}
+	pthread_mutex_unlock(&home->lock);
+	pthread_join(home->responder, NULL);
 }
 
 /* The note first: after a crash in between, the slot without this request tells that it was not posted. */
