@@ -233,22 +233,23 @@ static bool each_has_its_time(const char *dir)
 {
 	const int64_t before = BEFORE_S * 1000000000ll;
 	bool good = true;
-	uint64_t user[3], system[3], other;
+	struct om_usage used[3] = {0};
+	const struct om_usage elsewhere = {.user_ns = (uint64_t)before};
 	struct world *w = crew_prepare(dir, 3, compute_work);
 	struct hand *hands = w->shared->hands;
-	om_remote_thread_usage_before(w->remote, 2, (uint64_t)before, 0);
-	CHECK(om_remote_thread_usage(w->remote, 3, &user[0], &other) == -ESRCH);
+	om_remote_thread_usage_before(w->remote, 2, &elsewhere);
+	CHECK(om_remote_thread_usage(w->remote, 3, &used[0]) == -ESRCH);
 	om_home_expect(w->home, "pc2", 1, false, 0);
 	world_start(w);
 	for (uint32_t i = 0; i < 3; i++)
 		wait_hand(w->shared, i, 2);
 	for (uint32_t i = 0; i < 3; i++) {
-		CHECK(om_remote_thread_usage(w->remote, i, &user[i], &system[i]) == 0);
+		CHECK(om_remote_thread_usage(w->remote, i, &used[i]) == 0);
 		CHECK(hands[i].numbers[1] >= hands[i].numbers[0] - 1000); /* cut to microseconds */
 	}
-	CHECK(user[1] + system[1] >= WORK_NS / 2 && user[0] + system[0] < WORK_NS / 2);
+	CHECK(used[1].user_ns + used[1].system_ns >= WORK_NS / 2 && used[0].user_ns + used[0].system_ns < WORK_NS / 2);
 	CHECK(hands[1].numbers[0] >= (int64_t)WORK_NS && hands[0].numbers[0] < (int64_t)WORK_NS / 2);
-	CHECK(user[2] >= (uint64_t)before && user[2] < (uint64_t)before + WORK_NS);
+	CHECK(used[2].user_ns >= (uint64_t)before && used[2].user_ns < (uint64_t)before + WORK_NS);
 	CHECK(hands[2].numbers[0] >= before && hands[2].numbers[0] < before + (int64_t)WORK_NS);
 	set_stage(w->shared, 3);
 	return world_close(w) && good;

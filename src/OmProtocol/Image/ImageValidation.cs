@@ -10,6 +10,7 @@ public static class ImageValidation
     private const int SiginfoBytes = 128;
     private const int SignalMax = 64;
     private const int CpuTimersMax = 2; // ITIMER_VIRTUAL, ITIMER_PROF
+    private const int AffinityBytesMax = 1024; // 8192 processors
     private const ulong FileBytesMax = 1UL << 62;
 
     /// <returns>null when it can be used; else what is wrong with it.</returns>
@@ -167,6 +168,7 @@ public static class ImageValidation
         : thread.Pending.Count > ImageFormat.PendingSignalsMax ? $"{thread.Pending.Count} pending signals"
         : thread.Pending.Any(signal => !IsSignal(signal)) ? "a pending signal is impossible"
         : thread.Name.Length > ImageFormat.NameBytesMax ? "a name is too long"
+        : thread.Affinity.Length > AffinityBytesMax ? "the affinity is too large"
         : null;
 
     /// <summary>A whole siginfo_t, of a signal there is.</summary>

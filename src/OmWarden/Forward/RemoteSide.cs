@@ -109,44 +109,57 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     internal void Rest(uint slot, int number, ulong leftNs, ulong done) => OmEngine.om_remote_rest(handle, slot, number, leftNs, done);
 
-    internal (ulong UserNs, ulong SystemNs) ThreadUsage(uint slot)
+    internal void MayRunOn(uint slot, ReadOnlySpan<byte> mask)
     {
-        ulong user, system;
-        _ = OmEngine.om_remote_thread_usage(handle, slot, &user, &system);
-        return (user, system);
+        fixed (byte* bytes = mask)
+            OmEngine.om_remote_affinity(handle, slot, bytes, (uint)mask.Length);
     }
-
-    internal void ThreadUsedBefore(uint slot, ulong userNs, ulong systemNs) => OmEngine.om_remote_thread_usage_before(handle, slot, userNs, systemNs);
 
     internal RemoteUsage? Usage()
     {
         OmEngine.om_usage usage;
-        return OmEngine.om_remote_usage(handle, &usage) != 0 ? null : new()
-        {
-            UserNs = usage.user_ns,
-            SystemNs = usage.system_ns,
-            MinorFaults = usage.minor_faults,
-            MajorFaults = usage.major_faults,
-            MostResidentKib = usage.most_resident_kib,
-            VoluntarySwitches = usage.voluntary_switches,
-            InvoluntarySwitches = usage.involuntary_switches,
-        };
+        return OmEngine.om_remote_usage(handle, &usage) != 0 ? null : ToMessage(usage);
+    }
+
+    internal RemoteUsage? Usage(uint slot)
+    {
+        OmEngine.om_usage usage;
+        return OmEngine.om_remote_thread_usage(handle, slot, &usage) != 0 ? null : ToMessage(usage);
     }
 
     internal void UsedBefore(RemoteUsage before)
     {
-        var usage = new OmEngine.om_usage
-        {
-            user_ns = before.UserNs,
-            system_ns = before.SystemNs,
-            minor_faults = before.MinorFaults,
-            major_faults = before.MajorFaults,
-            most_resident_kib = before.MostResidentKib,
-            voluntary_switches = before.VoluntarySwitches,
-            involuntary_switches = before.InvoluntarySwitches,
-        };
+        OmEngine.om_usage usage = FromMessage(before);
         OmEngine.om_remote_usage_before(handle, &usage);
     }
+
+    internal void UsedBefore(uint slot, RemoteUsage before)
+    {
+        OmEngine.om_usage usage = FromMessage(before);
+        OmEngine.om_remote_thread_usage_before(handle, slot, &usage);
+    }
+
+    private static RemoteUsage ToMessage(in OmEngine.om_usage usage) => new()
+    {
+        UserNs = usage.user_ns,
+        SystemNs = usage.system_ns,
+        MinorFaults = usage.minor_faults,
+        MajorFaults = usage.major_faults,
+        MostResidentKib = usage.most_resident_kib,
+        VoluntarySwitches = usage.voluntary_switches,
+        InvoluntarySwitches = usage.involuntary_switches,
+    };
+
+    private static OmEngine.om_usage FromMessage(RemoteUsage usage) => new()
+    {
+        user_ns = usage.UserNs,
+        system_ns = usage.SystemNs,
+        minor_faults = usage.MinorFaults,
+        major_faults = usage.MajorFaults,
+        most_resident_kib = usage.MostResidentKib,
+        voluntary_switches = usage.VoluntarySwitches,
+        involuntary_switches = usage.InvoluntarySwitches,
+    };
 
     /// <summary>False: the call has been taken back, and the body will issue it again.</summary>
     internal bool Conduct(ulong notification) => OmEngine.om_remote_conduct(handle, notification) == 0;

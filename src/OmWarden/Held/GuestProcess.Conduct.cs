@@ -110,7 +110,8 @@ internal sealed partial class GuestProcess
         bool again = false;
         foreach (var ofOne in Signals.TakeAll().GroupBy(waiting => SignalTaker.For(this, waiting.Signal)))
         {
-            SignalTaker taker = ofOne.Key;
+            if (ofOne.Key is not { } taker)
+                continue;
             bool stopped = StopFor(taker.Thread, body =>
             {
                 // Now that it stands it may have another mask than before.
@@ -119,8 +120,10 @@ internal sealed partial class GuestProcess
                 left.AddRange(still[false]);
                 again |= still[false].Any();
             });
-            if (!stopped)
-                left.AddRange(ofOne); // the engine says when it can be
+            if (stopped)
+                continue;
+            left.AddRange(ofOne); // the engine says when it can be
+            again |= !GuestThreads.IsThere(taker.Thread); // it has just ended, and another one takes what was for the process
         }
         Signals.PutBack(left);
         if (again)
@@ -190,7 +193,7 @@ internal sealed partial class GuestProcess
     private void QueueWhileFrozen(FrozenProcess body)
     {
         foreach (var ofOne in Signals.TakeAll().GroupBy(waiting => SignalTaker.For(this, waiting.Signal)))
-            ofOne.Key.Queue(this, body, [.. ofOne]);
+            ofOne.Key?.Queue(this, body, [.. ofOne]);
     }
 
     internal void Controlled(uint what)

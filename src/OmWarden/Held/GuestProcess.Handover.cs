@@ -93,8 +93,8 @@ internal sealed partial class GuestProcess
             Threads = { image.Threads.Select(thread => new ThreadImage
             {
                 Slot = thread.Slot,
-                UserNs = thread.UserNs,
-                SystemNs = thread.SystemNs,
+                Usage = thread.Usage,
+                Affinity = thread.Affinity,
                 ResumedCall = thread.ResumedCall,
                 ResumedDeadlineNs = thread.ResumedDeadlineNs,
             }) },

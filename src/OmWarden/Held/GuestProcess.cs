@@ -1,6 +1,7 @@
 // A process whose home is elsewhere: its cell, the body being built in it, and the remote that runs. On its queue only. Everything before the
 // claim is undone by ending the cell; a body that has been told to run is ended only when home says so, or it ended itself.
 using System.Diagnostics;
+using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint;
@@ -254,12 +255,14 @@ internal sealed partial class GuestProcess : HeldProcess
             Thaw(0);
             return Replies.Failed(described.Failure);
         }
+        Dictionary<uint, ByteString> wanted = image.Threads.ToDictionary(thread => thread.Slot, thread => thread.Affinity);
         image = described.Value;
         image.Usage = remote!.Usage();
         foreach (ThreadImage thread in image.Threads)
         {
+            thread.Affinity = AffinityOf(thread.Slot, wanted.GetValueOrDefault(thread.Slot, ByteString.Empty));
             thread.SignalsTaken = remote.Signals(thread.Slot);
-            (thread.UserNs, thread.SystemNs) = remote.ThreadUsage(thread.Slot);
+            thread.Usage = remote.Usage(thread.Slot);
         }
         image.Clocks = ClockReader.Read();
         image.Clocks.MonotonicNs += cell!.Clock.MonotonicOffsetNs;
@@ -274,6 +277,13 @@ internal sealed partial class GuestProcess : HeldProcess
                 SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
             },
         };
+    }
+
+    /// <summary>What it wanted when it came, unless it has been changed since: this node may have fewer processors than the next.</summary>
+    private ByteString AffinityOf(uint slot, ByteString wanted)
+    {
+        byte[] now = Affinity.Of(Threads.InSlot(slot)!.Value.Here);
+        return Affinity.Common(wanted.Span, Affinity.Of(cell!.InitPid)).AsSpan().SequenceEqual(now) ? wanted : ByteString.CopyFrom(now);
     }
 
     private bool WentOnWithSignal()
@@ -372,7 +382,10 @@ internal sealed partial class GuestProcess : HeldProcess
             int known = Threads.InSlot(thread.Slot) is { } here ? remote.Thread(thread.Slot, here.Here, thread.SignalsTaken) : 0;
             if (known < 0)
                 return Broken(Stage.Restore, "serving a thread of the remote", -known);
-            remote.ThreadUsedBefore(thread.Slot, thread.UserNs, thread.SystemNs);
+            if (thread.Usage is { } used)
+                remote.UsedBefore(thread.Slot, used);
+            if (!thread.Affinity.IsEmpty)
+                remote.MayRunOn(thread.Slot, thread.Affinity.Span);
         }
         if (image.Usage is { } before)
             remote.UsedBefore(before);

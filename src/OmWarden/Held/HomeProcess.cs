@@ -1,6 +1,7 @@
 // A process at its home: frozen before a move, a deputy while its body is away, a skeleton being filled when the body returns.
 // On its queue only. What fails before the claim ends in Native: the process goes on here, unchanged, and is forgotten.
 using System.Diagnostics;
+using Google.Protobuf;
 using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Freeze;
@@ -141,6 +142,8 @@ internal sealed partial class HomeProcess : HeldProcess
             return Gone(Replies.Failed(described.Failure));
         }
         image = described.Value;
+        foreach (ThreadImage thread in image.Threads)
+            thread.Affinity = ByteString.CopyFrom(Affinity.Of(thread.Tid));
         State = HomeState.Frozen;
         return new()
         {

@@ -180,9 +180,11 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial void om_remote_usage_before(nint remote, om_usage* usage);
     [LibraryImport(Library)]
-    internal static partial int om_remote_thread_usage(nint remote, uint slot, ulong* userNs, ulong* systemNs);
+    internal static partial int om_remote_thread_usage(nint remote, uint slot, om_usage* usage);
     [LibraryImport(Library)]
-    internal static partial void om_remote_thread_usage_before(nint remote, uint slot, ulong userNs, ulong systemNs);
+    internal static partial void om_remote_thread_usage_before(nint remote, uint slot, om_usage* usage);
+    [LibraryImport(Library)]
+    internal static partial void om_remote_affinity(nint remote, uint slot, void* mask, uint bytes);
     [LibraryImport(Library)]
     internal static partial void om_remote_close(nint remote);
     [LibraryImport(Library)]

@@ -16,18 +16,19 @@ internal readonly record struct SignalTaker(GuestThread Thread, bool ForThread)
 {
     private const int rt_sigtimedwait = 128;
 
-    internal static SignalTaker For(GuestProcess guest, ArrivedSignal signal)
+    /// <returns>null: it was for a thread that has ended, and ends with it.</returns>
+    internal static SignalTaker? For(GuestProcess guest, ArrivedSignal signal)
     {
         GuestThread leader = guest.Threads.All.First();
         if (signal.Directed)
-            return guest.Threads.InSlot(signal.Slot) is { } meant ? new(meant, true) : new(leader, false);
+            return guest.Threads.InSlot(signal.Slot) is { } meant ? new SignalTaker(meant, true) : null;
         if (guest.Threads.Count == 1)
-            return new(leader, false);
+            return new SignalTaker(leader, false);
         ulong bit = 1ul << (signal.Number - 1);
         foreach (GuestThread thread in guest.Threads.All)
             if (HasOpen(guest, thread, bit))
-                return new(thread, true);
-        return new(leader, false);
+                return new SignalTaker(thread, true);
+        return new SignalTaker(leader, false);
     }
 
     /// <summary>Has the thread, which is held, queue them.</summary>

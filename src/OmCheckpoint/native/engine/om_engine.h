@@ -259,9 +259,13 @@ struct om_usage {
 };
 int om_remote_usage(om_remote *remote, struct om_usage *usage);
 void om_remote_usage_before(om_remote *remote, const struct om_usage *usage);
-/* Of one thread: processor time alone. */
-int om_remote_thread_usage(om_remote *remote, uint32_t slot, uint64_t *user_ns, uint64_t *system_ns);
-void om_remote_thread_usage_before(om_remote *remote, uint32_t slot, uint64_t user_ns, uint64_t system_ns);
+/* Of one thread. */
+int om_remote_thread_usage(om_remote *remote, uint32_t slot, struct om_usage *usage);
+void om_remote_thread_usage_before(om_remote *remote, uint32_t slot, const struct om_usage *usage);
+
+/* Where a thread may run, among the processors its cell has (mask as sched_setaffinity(2) takes it). Nothing is changed
+ * if that leaves none. */
+void om_remote_affinity(om_remote *remote, uint32_t slot, const void *mask, uint32_t bytes);
 
 int om_remote_counters(om_remote *remote, struct om_counters *counters);
 /* Per system-call number, up to `capacity` numbers; returns how many were written. */

@@ -258,7 +258,8 @@ static int take_signal_frame(struct om_remote *remote, const struct om_frame *fr
 	if (!thread)
 		return 0; /* it has ended meanwhile */
 	memcpy(signal, payload, sizeof(*signal));
-	/* But not one that comes before the answer to a call that is still out: SIGPIPE, and what else a call brings. */
+	/* But not one that comes before the answer to a call that is still out: SIGPIPE, and what else a call brings.
+	 */
 	if (thread->quiesced && thread->why != OM_QUIESCE_HERE && thread->state->phase != OM_PHASE_SENT) {
 		thread->signal_missed = true;
 		return 0;

@@ -83,15 +83,12 @@ struct om_own_call {
 	uint64_t sent_ns;
 };
 
-struct om_used {
-	uint64_t user_ns, system_ns;
-};
-
 /* One thread of the body. Made with the first that has the slot, and kept for the next. */
 struct om_remote_thread {
 	struct om_remote *remote;
 	struct om_remote_thread *next; /* with the same bucket of tids */
 	uint32_t slot;
+	int32_t inner; /* tid in the cell, and at home */
 	struct om_remote_thread_state *state;
 
 	bool hand_out_again;
@@ -106,9 +103,9 @@ struct om_remote_thread {
 	struct om_marshal marshal; /* of the body's call */
 	bool has_mask;             /* of the call that was cut short while quiesced */
 	uint64_t mask;
-	bool finished;               /* home has answered; held until the signals handed out before are taken care of */
-	uint64_t signals_mask;       /* handed out since all were queued */
-	struct om_used before, told; /* of processor time: on the hosts before this one, and on this one */
+	bool finished;         /* home has answered; held until the signals handed out before are taken care of */
+	uint64_t signals_mask; /* handed out since all were queued */
+	struct om_usage before, told; /* on the hosts before this one, and on this one */
 };
 
 struct om_remote {
@@ -135,7 +132,7 @@ struct om_remote {
 	bool start_owed;              /* om_remote_start was not answered in time */
 	uint64_t connection;          /* where home has said WELCOME; 0: HELLO is to be presented again */
 	struct om_usage usage_before; /* of the hosts before this one */
-	struct om_used told;          /* of this one */
+	struct om_usage told;         /* of this one */
 	struct om_own_call own;
 
 	pthread_t receiver;
@@ -170,6 +167,8 @@ void om_remote_hello(struct om_remote *remote, uint64_t connection_id);
 /* NULL: no thread has that slot. */
 struct om_remote_thread *om_remote_thread_of(struct om_remote *remote, uint32_t slot);
 struct om_remote_thread *om_remote_thread_by_tid(struct om_remote *remote, int32_t tid);
+/* By its tid in the cell; 0: `self`. NULL: it is none of this process. */
+struct om_remote_thread *om_remote_thread_inner(struct om_remote_thread *self, int32_t tid);
 /* NULL: none waits for the answer to this one. */
 struct om_remote_thread *om_remote_thread_waiting(struct om_remote *remote, uint64_t notification);
 /* Makes known again which threads the state names. */

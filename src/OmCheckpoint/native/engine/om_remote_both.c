@@ -49,7 +49,7 @@ static uint64_t status_field(const char *status, const char *name)
 }
 
 /* As the kernel does it (cputime_adjust): neither steps back when the share changes. */
-static void share(struct om_used *told, uint64_t total, uint64_t in_system)
+static void share(struct om_usage *told, uint64_t total, uint64_t in_system)
 {
 	if (in_system < told->system_ns)
 		in_system = told->system_ns;
@@ -86,7 +86,7 @@ static bool thread_time(int32_t tid, uint64_t *ns)
 
 /* What `file` of /proc counts, added to *usage; of what the kernel counts exactly, `total`, and how it is shared
  * between user and system it counts in ticks. */
-static int add_used(int32_t pid, const char *file, uint64_t total, struct om_used *told, struct om_usage *usage)
+static int add_used(int32_t pid, const char *file, uint64_t total, struct om_usage *told, struct om_usage *usage)
 {
 	unsigned long long minor = 0, major = 0, user = 0, system = 0;
 	char text[4096], *at;
@@ -101,22 +101,45 @@ static int add_used(int32_t pid, const char *file, uint64_t total, struct om_use
 	usage->system_ns += told->system_ns;
 	usage->minor_faults += minor;
 	usage->major_faults += major;
-	if (read_proc(pid, "status", text, sizeof(text))) {
-		uint64_t most = status_field(text, "VmHWM:");
-		if (most > usage->most_resident_kib)
-			usage->most_resident_kib = most;
-		/* "nonvoluntary_ctxt_switches" ends in the other's name */
-		usage->voluntary_switches += status_field(text, "\nvoluntary_ctxt_switches:");
-		usage->involuntary_switches += status_field(text, "\nnonvoluntary_ctxt_switches:");
-	}
 	return 0;
+}
+
+/* What the status of one thread counts. */
+static void add_status(int32_t tid, struct om_usage *usage)
+{
+	char text[4096];
+	if (!read_proc(tid, "status", text, sizeof(text)))
+		return;
+	uint64_t most = status_field(text, "VmHWM:");
+	if (most > usage->most_resident_kib)
+		usage->most_resident_kib = most;
+	/* "nonvoluntary_ctxt_switches" ends in the other's name */
+	usage->voluntary_switches += status_field(text, "\nvoluntary_ctxt_switches:");
+	usage->involuntary_switches += status_field(text, "\nnonvoluntary_ctxt_switches:");
+}
+
+static uint64_t most_of(uint64_t *told, uint64_t now)
+{
+	return *told = now > *told ? now : *told;
 }
 
 static int process_used(struct om_remote *remote, struct om_usage *usage)
 {
+	struct om_usage here = {0};
 	uint64_t total;
 	*usage = remote->usage_before;
-	return process_time(remote->pid, &total) ? add_used(remote->pid, "stat", total, &remote->told, usage) : -ESRCH;
+	int result =
+		process_time(remote->pid, &total) ? add_used(remote->pid, "stat", total, &remote->told, usage) : -ESRCH;
+	for (uint32_t i = 0; !result && i < remote->slots; i++)
+		if (om_remote_thread_of(remote, i))
+			add_status(om_remote_thread_of(remote, i)->state->tid, &here);
+	if (here.most_resident_kib > usage->most_resident_kib)
+		usage->most_resident_kib = here.most_resident_kib;
+	/* The kernel keeps those of threads that have ended, and tells nobody outside: they are not lost at least once
+	 * told. */
+	usage->voluntary_switches += most_of(&remote->told.voluntary_switches, here.voluntary_switches);
+	usage->involuntary_switches += most_of(&remote->told.involuntary_switches, here.involuntary_switches);
+	return result;
 }
 
 static int thread_used(struct om_remote_thread *thread, struct om_usage *usage)
@@ -124,9 +147,12 @@ static int thread_used(struct om_remote_thread *thread, struct om_usage *usage)
 	int32_t tid = thread->state->tid;
 	char stat[32];
 	uint64_t total;
-	*usage = (struct om_usage){.user_ns = thread->before.user_ns, .system_ns = thread->before.system_ns};
+	*usage = thread->before;
 	snprintf(stat, sizeof(stat), "task/%d/stat", tid); /* /proc/TID/stat tells of the process */
-	return thread_time(tid, &total) ? add_used(tid, stat, total, &thread->told, usage) : -ESRCH;
+	int result = thread_time(tid, &total) ? add_used(tid, stat, total, &thread->told, usage) : -ESRCH;
+	if (!result)
+		add_status(tid, usage);
+	return result;
 }
 
 int om_remote_usage(om_remote *remote, struct om_usage *usage)
@@ -137,24 +163,21 @@ int om_remote_usage(om_remote *remote, struct om_usage *usage)
 	return result;
 }
 
-int om_remote_thread_usage(om_remote *remote, uint32_t slot, uint64_t *user_ns, uint64_t *system_ns)
+int om_remote_thread_usage(om_remote *remote, uint32_t slot, struct om_usage *usage)
 {
-	struct om_usage usage;
 	pthread_mutex_lock(&remote->lock);
 	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
-	int result = thread ? thread_used(thread, &usage) : -ESRCH;
+	int result = thread ? thread_used(thread, usage) : -ESRCH;
 	pthread_mutex_unlock(&remote->lock);
-	*user_ns = result ? 0 : usage.user_ns;
-	*system_ns = result ? 0 : usage.system_ns;
 	return result;
 }
 
-void om_remote_thread_usage_before(om_remote *remote, uint32_t slot, uint64_t user_ns, uint64_t system_ns)
+void om_remote_thread_usage_before(om_remote *remote, uint32_t slot, const struct om_usage *usage)
 {
 	pthread_mutex_lock(&remote->lock);
 	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
 	if (thread)
-		thread->before = (struct om_used){user_ns, system_ns};
+		thread->before = *usage;
 	pthread_mutex_unlock(&remote->lock);
 }
 
@@ -185,6 +208,28 @@ static void add_usage(struct rusage *to, const struct om_usage *usage)
 	to->ru_nivcsw += (long)usage->involuntary_switches;
 }
 
+/* Whom the call is about, of this process: false if it is another. A clock of CPU time that is not one of the
+ * well-known names a process or a thread: linux/posix-timers_types.h. */
+static bool used_by(struct om_remote_thread *thread, struct om_usage *usage)
+{
+	const struct om_marshal *m = &thread->marshal;
+	int32_t which = (int32_t)m->args[0];
+	bool own = m->number == SYS_getrusage ? which == RUSAGE_THREAD
+					      : m->number == SYS_clock_gettime && which == CLOCK_THREAD_CPUTIME_ID;
+
+	if (m->number == SYS_clock_gettime && which < 0) {
+		int32_t of = ~(which >> 3);
+		if ((which & 3) == 3) /* a descriptor's */
+			return false;
+		struct om_remote_thread *named = om_remote_thread_inner(thread, of);
+		if (!named || (!(which & 4) && of != 0 && named->slot != 0))
+			return false;
+		own = which & 4;
+		thread = named;
+	}
+	return !(own ? thread_used(thread, usage) : process_used(thread->remote, usage));
+}
+
 static void sum(struct om_remote_thread *thread)
 {
 	const struct om_marshal *m = &thread->marshal;
@@ -200,10 +245,7 @@ static void sum(struct om_remote_thread *thread)
 		       : m->number == SYS_times   ? sizeof(value.tms)
 						  : sizeof(value.timespec);
 
-	bool own = m->number == SYS_getrusage ? (int32_t)m->args[0] == RUSAGE_THREAD
-					      : m->number == SYS_clock_gettime && m->args[0] == CLOCK_THREAD_CPUTIME_ID;
-
-	if (m->args[argument] == 0 || (own ? thread_used(thread, &usage) : process_used(thread->remote, &usage)) ||
+	if (m->args[argument] == 0 || !used_by(thread, &usage) ||
 	    om_body_read(&body, m->args[argument], &value, bytes) != (ssize_t)bytes)
 		return;
 	if (m->number == SYS_getrusage) {
@@ -241,6 +283,44 @@ static void mirror_limit(struct om_remote_thread *thread, uint32_t resource, uin
 	}
 }
 
+#define AFFINITY_BYTES 1024u /* 8192 processors, the kernel's most */
+
+/* The cell's init runs where the cell may. */
+static void set_affinity(const struct om_remote_thread *thread, uint8_t mask[AFFINITY_BYTES])
+{
+	uint8_t may[AFFINITY_BYTES] = {0};
+	char text[4096];
+	if (!read_proc(thread->remote->pid, "status", text, sizeof(text)) ||
+	    syscall(SYS_sched_getaffinity, (pid_t)status_field(text, "PPid:"), AFFINITY_BYTES, may) <= 0)
+		return;
+	for (uint32_t i = 0; i < AFFINITY_BYTES; i++)
+		mask[i] &= may[i];
+	/* EINVAL: none is left. */
+	syscall(SYS_sched_setaffinity, thread->state->tid, AFFINITY_BYTES, mask);
+}
+
+static void mirror_affinity(struct om_remote_thread *thread)
+{
+	const struct om_marshal *m = &thread->marshal;
+	struct om_body body = {m->pid, m->area, m->area_end};
+	struct om_remote_thread *named = om_remote_thread_inner(thread, (int32_t)m->args[0]);
+	uint8_t mask[AFFINITY_BYTES] = {0};
+	size_t bytes = m->args[1] < AFFINITY_BYTES ? (size_t)m->args[1] : AFFINITY_BYTES;
+	if (named && om_body_read(&body, m->args[2], mask, bytes) == (ssize_t)bytes)
+		set_affinity(named, mask);
+}
+
+void om_remote_affinity(om_remote *remote, uint32_t slot, const void *mask, uint32_t bytes)
+{
+	uint8_t wanted[AFFINITY_BYTES] = {0};
+	memcpy(wanted, mask, bytes < AFFINITY_BYTES ? bytes : AFFINITY_BYTES);
+	pthread_mutex_lock(&remote->lock);
+	struct om_remote_thread *thread = om_remote_thread_of(remote, slot);
+	if (thread)
+		set_affinity(thread, wanted);
+	pthread_mutex_unlock(&remote->lock);
+}
+
 uint32_t om_remote_both(struct om_remote_thread *thread)
 {
 	const struct om_marshal *m = &thread->marshal;
@@ -254,6 +334,9 @@ uint32_t om_remote_both(struct om_remote_thread *thread)
 		return SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 	case SYS_setpriority:
 		setpriority(PRIO_PROCESS, (id_t)thread->state->tid, (int)m->args[2]);
+		break;
+	case SYS_sched_setaffinity:
+		mirror_affinity(thread);
 		break;
 	case SYS_setrlimit:
 		mirror_limit(thread, (uint32_t)m->args[0], m->args[1]);

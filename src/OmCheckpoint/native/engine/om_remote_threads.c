@@ -4,7 +4,9 @@
  * numbers begin at 0, as home's do.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "om_remote.h"
 
@@ -56,11 +58,39 @@ static int make(struct om_remote *remote, uint32_t slot, struct om_remote_thread
 	return 0;
 }
 
+/* The last of "NSpid:	4711	12"; 0: it has ended. */
+static int32_t inner_of(int32_t tid)
+{
+	char path[64], line[256], *last;
+	int32_t inner = 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", tid);
+	FILE *file = fopen(path, "re");
+	while (file && fgets(line, sizeof(line), file))
+		if (!strncmp(line, "NSpid:", 6) && (last = strrchr(line, '\t')))
+			inner = (int32_t)strtol(last, NULL, 10);
+	if (file)
+		fclose(file);
+	return inner;
+}
+
+struct om_remote_thread *om_remote_thread_inner(struct om_remote_thread *self, int32_t tid)
+{
+	if (tid == 0 || tid == self->inner)
+		return self;
+	for (uint32_t i = 0; i < self->remote->slots; i++) {
+		struct om_remote_thread *thread = om_remote_thread_of(self->remote, i);
+		if (thread && thread->inner == tid)
+			return thread;
+	}
+	return NULL;
+}
+
 /* Its tid is in the state. */
 static void enlist(struct om_remote_thread *thread)
 {
 	struct om_remote_thread **at = bucket(thread->remote, thread->state->tid);
 	thread->marshal.pid = thread->state->tid;
+	thread->inner = inner_of(thread->state->tid);
 	thread->next = *at;
 	*at = thread;
 }
@@ -101,7 +131,7 @@ static void forget(struct om_remote_thread *thread)
 	thread->signal_missed = thread->cancel_sent = thread->begun = thread->has_mask = thread->finished = false;
 	thread->active = OM_ACTIVE_NONE;
 	thread->signals_mask = 0;
-	thread->before = thread->told = (struct om_used){0};
+	thread->before = thread->told = (struct om_usage){0};
 }
 
 int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t signals)
