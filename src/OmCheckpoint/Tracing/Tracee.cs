@@ -105,21 +105,6 @@ internal sealed class Tracee(int tid, TrapState trap)
         return new WaitStatus(word);
     }
 
-    /// <summary>Waits for a stop that may be long in coming.</summary>
-    /// <returns>null: woken up before.</returns>
-    public WaitStatus? WaitStop(WakeUp wakeUp)
-    {
-        var result = Wait.Until(wakeUp, Tid, Wait.WALL, out var word);
-        if (result == -Errno.EINTR)
-        {
-            return null;
-        }
-
-        Check(result, "waitpid");
-        var status = new WaitStatus(word);
-        return status.IsGone ? throw new TraceeGoneException(status) : status;
-    }
-
     /// <summary>Resumes until the stop that is wanted. A stop for another reason is gone through: a trap for a SIGCONT that came, a SIGSTOP
     /// (kept for later), a SIGTRAP somebody sent (kept too). A fault of what runs is an error.</summary>
     public WaitStatus ResumeUntil(int request, Func<WaitStatus, bool> wanted)
