@@ -277,6 +277,82 @@ static bool tids_of_one_bucket(const char *dir)
 	return world_close(w) && good;
 }
 
+/* ---- one that is made and ends while the body is away ----------------------------------------------------- */
+
+#define CYCLES 20
+
+static void *made_thread(void *argument)
+{
+	struct shared *s = argument;
+	struct hand *hand = &s->hands[1];
+	int stage = hand->stage;
+	char text[64] = "";
+	hand->tid = gettid();
+	set_hand(s, 1, stage + 1);
+	wait_hand(s, 1, stage + 2);
+	EXPECT(readlink("/proc/thread-self", text, sizeof(text) - 1) > 0);
+	hand->numbers[0] = atoi(strrchr(text, '/') + 1);
+	return NULL;
+}
+
+static void making_body(struct shared *s)
+{
+	for (int i = 0; i < CYCLES; i++) {
+		pthread_t thread;
+		EXPECT(pthread_create(&thread, NULL, made_thread, s) == 0);
+		EXPECT(pthread_join(thread, NULL) == 0);
+	}
+}
+
+/* The C library has signal handlers to set before its first thread. */
+static bool await_clone(struct world *w, unsigned int *seen)
+{
+	while (world_await(w, &w->handed_out_of[0], ++*seen) && w->structural_of[0].number != SYS_clone)
+		conduct(w, &w->structural_of[0]);
+	return w->structural_of[0].number == SYS_clone;
+}
+
+static bool conduct_clone(struct world *w, unsigned int cycle, unsigned int *seen)
+{
+	bool good = true;
+	uint32_t slot;
+	struct hand *hand = &w->shared->hands[1];
+	CHECK(await_clone(w, seen));
+	CHECK(good && om_home_clone(w->home, 0, THREAD_FLAGS, &slot, &w->deputy_tids[1]) == 0 && slot == 1);
+	CHECK(good && conduct(w, &w->structural_of[0]));
+	wait_hand(w->shared, 1, (int)cycle * 2 - 1);
+	w->tids[1] = hand->tid;
+	CHECK(good && om_remote_thread(w->remote, 1, w->tids[1], 0) == 0);
+	set_hand(w->shared, 1, (int)cycle * 2);
+	return good;
+}
+
+static bool conduct_exit(struct world *w, unsigned int cycle)
+{
+	bool good = true;
+	CHECK(world_await(w, &w->handed_out_of[1], cycle) && w->structural_of[1].number == SYS_exit);
+	CHECK(good && w->shared->hands[1].numbers[0] == w->deputy_tids[1]);
+	CHECK(good && om_home_exit(w->home, 1, 0) == 0);
+	w->keeps_calls = cycle < CYCLES;
+	CHECK(good && conduct(w, &w->structural_of[1]));
+	om_remote_thread_gone(w->remote, 1);
+	return good;
+}
+
+static bool threads_are_made_while_away(const char *dir)
+{
+	bool good = true;
+	struct world *w = world_prepare(dir, making_body);
+	w->keeps_calls = true;
+	om_home_expect(w->home, "pc2", 1, false, 0);
+	world_start(w);
+	for (unsigned int i = 1, seen = 0; good && i <= CYCLES; i++)
+		good = conduct_clone(w, i, &seen) && conduct_exit(w, i);
+	if (!good)
+		kill(w->body, SIGKILL);
+	return world_close(w) && good;
+}
+
 const struct test thread_conduct_tests[] = {
 	{"each_call_has_its_answer", each_call_has_its_answer},
 	{"postponed_call_is_one_threads", postponed_call_is_one_threads},
@@ -284,5 +360,6 @@ const struct test thread_conduct_tests[] = {
 	{"own_call_ends_with_its_thread", own_call_ends_with_its_thread},
 	{"unknown_thread_is_refused", unknown_thread_is_refused},
 	{"tids_of_one_bucket", tids_of_one_bucket},
+	{"threads_are_made_while_away", threads_are_made_while_away},
 	{0},
 };

@@ -40,7 +40,7 @@ public sealed class NativeEngineTests
         "signal_comes_to_its_slot", "process_signal_comes_once", "storms_of_all_threads", "full_ring_holds_up_no_other",
         "signals_of_a_new_thread_wait", "ending_thread_leaves_its_signals",
         "each_call_has_its_answer", "postponed_call_is_one_threads", "own_calls_go_between", "own_call_ends_with_its_thread",
-        "unknown_thread_is_refused", "tids_of_one_bucket",
+        "unknown_thread_is_refused", "tids_of_one_bucket", "threads_are_made_while_away",
         "home_knows_its_slots", "ring_is_not_turned_back", "odd_welcomes_end_the_link", "remote_knows_its_slots", "scribbled_arena_harms_nobody",
         "doorbell_storm_is_borne", "held_doorbell_ends_too", "kept_thread_ends_with_its_deputy",
     ];
