@@ -187,7 +187,8 @@ int om_remote_open(om_engine *engine, const struct om_remote_options *options, o
  */
 int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t signals);
 /* It has ended, or does so next, with nothing left to be answered: its notifications are answered with -ENOSYS, also
- * one that waits; an om_remote_call in its slot ends with -ESRCH. */
+ * one that waits; an om_remote_call in its slot ends with -ESRCH. Said behind om_home_exit, so that no signal is lost
+ * that its thread at home had taken, and before the slot is another's. */
 void om_remote_thread_gone(om_remote *remote, uint32_t slot);
 /* Slots in use and their tids; returns how many were written. */
 int om_remote_threads(om_remote *remote, uint32_t *slots, int32_t *tids, uint32_t capacity);
