@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <dirent.h>
+#include <sched.h>
 #include <stdio.h>
 #include <unistd.h>
 #include <sys/mman.h>
@@ -36,6 +37,12 @@ int tasks(const struct world *w)
 	if (dir)
 		closedir(dir);
 	return count;
+}
+
+void wait_tasks(const struct world *w, int count)
+{
+	while (tasks(w) != count)
+		sched_yield();
 }
 
 bool has_task(const struct world *w, int32_t tid)

@@ -16,6 +16,8 @@ int64_t tid_in(struct world *w, uint32_t slot);
 uint32_t slots_in_use(struct world *w);
 
 int tasks(const struct world *w);
+/* Until there are so many: a thread that has ended is there for a moment longer. */
+void wait_tasks(const struct world *w, int count);
 bool has_task(const struct world *w, int32_t tid);
 
 struct om_slot *map_slot(struct world *w, uint32_t slot);
