@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * Calls of several threads that are conducted, the warden's own beside them, and threads that come and go on the body's
- * side.
+ * Calls of several threads that are conducted, and the warden's own beside them.
  */
 #include <errno.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -201,88 +199,10 @@ static bool own_call_ends_with_its_thread(const char *dir)
 	return good;
 }
 
-/* ---- threads that come and go ---------------------------------------------------------------------------- */
-
-/* 1: call, and say in numbers[0] what came of it. Each is asked for by an odd stage and told by an even one. */
-static void asked_work(struct shared *s, uint32_t index)
-{
-	for (int stage = 1; index > 0; stage += 2) {
-		wait_hand(s, index, stage);
-		if (s->hands[index].numbers[1])
-			return;
-		int64_t result = syscall(SYS_getppid);
-		s->hands[index].numbers[0] = result < 0 ? -errno : result;
-		set_hand(s, index, stage + 1);
-	}
-}
-
-static int64_t ask(struct world *w, uint32_t index)
-{
-	struct hand *hand = &w->shared->hands[index];
-	int stage = hand->stage;
-	set_hand(w->shared, index, stage + 1);
-	wait_hand(w->shared, index, stage + 2);
-	return hand->numbers[0];
-}
-
-static void dismiss(struct world *w, uint32_t index)
-{
-	w->shared->hands[index].numbers[1] = 1;
-	set_hand(w->shared, index, w->shared->hands[index].stage + 1);
-}
-
-static bool unknown_thread_is_refused(const char *dir)
-{
-	bool good = true;
-	uint32_t slots[SLOTS];
-	int32_t tids[SLOTS];
-	struct world *w = crew_open(dir, 3, asked_work);
-	CHECK(ask(w, 1) == getpid() && ask(w, 2) == getpid());
-	for (int i = 0; i < 20; i++) {
-		uint32_t slot;
-		om_remote_thread_gone(w->remote, 1);
-		CHECK(ask(w, 1) == -ENOSYS && ask(w, 2) == getpid());
-		CHECK(om_remote_threads(w->remote, slots, tids, SLOTS) == 2 && slots[1] == 2 && tids[1] == w->tids[2]);
-		CHECK(om_home_exit(w->home, 1, 0) == 0);
-		CHECK(om_home_clone(w->home, i % 2 ? 2 : 0, THREAD_FLAGS, &slot, &w->deputy_tids[1]) == 0 && slot == 1);
-		CHECK(om_remote_thread(w->remote, 1, w->tids[1], 0) == 0);
-		CHECK(ask(w, 1) == getpid() && ask(w, 2) == getpid());
-	}
-	dismiss(w, 1);
-	dismiss(w, 2);
-	return world_close(w) && good;
-}
-
-/* Others, that make no calls, in the same bucket as the tids of those that do. */
-static bool tids_of_one_bucket(const char *dir)
-{
-	bool good = true;
-	struct world *w = crew_open(dir, 3, asked_work);
-	for (uint32_t slot = 3; slot < 23; slot++)
-		CHECK(om_remote_thread(w->remote, slot, w->tids[1 + slot % 2] + 256 * (int32_t)slot, 0) == 0);
-	CHECK(ask(w, 1) == getpid() && ask(w, 2) == getpid());
-	for (uint32_t slot = 3; slot < 23; slot += 3)
-		om_remote_thread_gone(w->remote, slot);
-	CHECK(ask(w, 1) == getpid() && ask(w, 2) == getpid());
-	om_remote_thread_gone(w->remote, 1);
-	CHECK(ask(w, 1) == -ENOSYS && ask(w, 2) == getpid());
-	CHECK(om_remote_thread(w->remote, 3, w->tids[1], 0) == 0); /* in a slot that home does not have */
-	om_remote_thread_gone(w->remote, 3);
-	CHECK(om_remote_thread(w->remote, 1, w->tids[1], 0) == 0);
-	CHECK(om_home_exit(w->home, 1, 0) == 0);
-	CHECK(om_home_thread(w->home, 1, w->deputy_tids[1]) == 0); /* numbers begin anew on both sides */
-	dismiss(w, 1);
-	CHECK(ask(w, 2) == getpid());
-	dismiss(w, 2);
-	return world_close(w) && good;
-}
-
 const struct test thread_conduct_tests[] = {
 	{"each_call_has_its_answer", each_call_has_its_answer},
 	{"postponed_call_is_one_threads", postponed_call_is_one_threads},
 	{"own_calls_go_between", own_calls_go_between},
 	{"own_call_ends_with_its_thread", own_call_ends_with_its_thread},
-	{"unknown_thread_is_refused", unknown_thread_is_refused},
-	{"tids_of_one_bucket", tids_of_one_bucket},
 	{0},
 };

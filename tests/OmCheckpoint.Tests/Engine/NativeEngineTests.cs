@@ -36,11 +36,11 @@ public sealed class NativeEngineTests
         "slot_is_taken",
         "many_calls_cut", "many_calls_held", "many_calls_home_restarted", "many_calls_remote_reopened", "many_calls_remote_restarted",
         "many_calls_both_restarted", "first_piece_is_taken_over", "arrived_is_taken_over",
-        "stop_is_of_one_thread", "stop_is_of_all_threads", "stopped_deputy_changes_nothing_of_all", "failed_stop_leaves_no_mask",
+        "stop_is_of_one_thread", "failed_stop_leaves_no_mask", "stop_is_of_all_threads", "stopped_deputy_changes_nothing_of_all",
         "signal_comes_to_its_slot", "process_signal_comes_once", "storms_of_all_threads", "full_ring_holds_up_no_other",
         "signals_of_a_new_thread_wait", "ending_thread_leaves_its_signals",
         "each_call_has_its_answer", "postponed_call_is_one_threads", "own_calls_go_between", "own_call_ends_with_its_thread",
-        "unknown_thread_is_refused", "tids_of_one_bucket",
+        "unknown_thread_is_refused", "tids_of_one_bucket", "threads_are_made_while_away",
         "home_knows_its_slots", "ring_is_not_turned_back", "odd_welcomes_end_the_link", "remote_knows_its_slots", "scribbled_arena_harms_nobody",
         "doorbell_storm_is_borne", "held_doorbell_ends_too", "kept_thread_ends_with_its_deputy",
     ];

@@ -126,12 +126,15 @@ struct om_home_options {
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **home);
 void om_home_close(om_home *home);
 /* The deputy has a thread that waits on this slot. Said of every one, the leader too, before om_home_expect; one that a
- * warden before knew is known (0). */
+ * warden before knew is known (0). -EEXIST: the slot is another's. */
 int om_home_thread(om_home *home, uint32_t slot, int32_t tid);
 /* Has the thread of `by` make another one (OM_DEPUTY_CLONE) in a free slot. Blocks as om_home_call. -EAGAIN: no slot is
- * free, or what clone(2) said. */
+ * free, or what clone(2) said. -ESRCH after om_home_close: it may be made all the same; asked again for the same `by`,
+ * the next warden gives that one. */
 int om_home_clone(om_home *home, uint32_t by, uint64_t flags, uint32_t *slot, int32_t *tid);
-/* The thread ends (OM_DEPUTY_EXIT), and its slot is free. Blocks until it is gone. Not for the last one there is. */
+/* The thread ends (OM_DEPUTY_EXIT), and its slot is free. Blocks until it is gone and the signals it had taken are on
+ * their way to the body. Not for the last one there is. -ESRCH after om_home_close: said again to the next warden it
+ * comes to the same end. */
 int om_home_exit(om_home *home, uint32_t slot, int32_t status);
 /* Slots in use and their tids; returns how many were written. */
 int om_home_threads(om_home *home, uint32_t *slots, int32_t *tids, uint32_t capacity);
@@ -181,9 +184,12 @@ struct om_remote_options {
 int om_remote_open(om_engine *engine, const struct om_remote_options *options, om_remote **remote);
 /* A thread of the body: said of every one, the leader too, before om_remote_start or while the one that makes it is
  * conducted; one that a warden before knew is known (0). tid: in the warden's pid namespace. signals: that it has had,
- * om_remote_signals of the host before; 0 from home. */
+ * om_remote_signals of the host before; 0 from home. -EEXIST: the slot is another's.
+ */
 int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t signals);
-/* It has ended, or does so next: its notifications are answered with -ENOSYS. */
+/* It has ended, or does so next, with nothing left to be answered: its notifications are answered with -ENOSYS, also
+ * one that waits; an om_remote_call in its slot ends with -ESRCH. Said behind om_home_exit, so that no signal is lost
+ * that its thread at home had taken, and before the slot is another's. */
 void om_remote_thread_gone(om_remote *remote, uint32_t slot);
 /* Slots in use and their tids; returns how many were written. */
 int om_remote_threads(om_remote *remote, uint32_t *slots, int32_t *tids, uint32_t capacity);

@@ -255,8 +255,10 @@ static int take_signal_frame(struct om_remote *remote, const struct om_frame *fr
 	struct om_remote_thread *thread = om_remote_thread_of(remote, frame->slot);
 	if (frame->bytes != sizeof(*signal))
 		return -EPROTO;
-	if (!thread)
-		return 0; /* it has ended meanwhile */
+	if (!thread) { /* it has ended meanwhile, or home has heard something late of the one before it */
+		remote->signal_missed = true;
+		return 0;
+	}
 	memcpy(signal, payload, sizeof(*signal));
 	/* But not one that comes before the answer to a call that is still out: SIGPIPE, and what else a call brings.
 	 */

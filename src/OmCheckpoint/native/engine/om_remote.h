@@ -129,6 +129,7 @@ struct om_remote {
 	bool wanting;    /* the link is wanted on our behalf */
 	bool fenced, gone;
 	uint32_t handing;             /* callbacks with a signal that have not returned */
+	bool signal_missed;           /* one came to a slot that no thread had: home has it still */
 	bool start_owed;              /* om_remote_start was not answered in time */
 	uint64_t connection;          /* where home has said WELCOME; 0: HELLO is to be presented again */
 	struct om_usage usage_before; /* of the hosts before this one */

@@ -149,7 +149,11 @@ int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t sig
 			.tid = tid, .signals_taken = signals, .signals_queued = signals, .rest_number = -1};
 		enlist(thread);
 		/* Home holds its signals until it hears of it. */
-		om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, slot, signals, NULL, 0);
+		if (remote->signal_missed && remote->connection)
+			om_remote_hello(remote, 0);
+		else
+			om_remote_send(remote, OM_FRAME_SIGNAL_TAKEN, slot, signals, NULL, 0);
+		remote->signal_missed = false;
 	}
 	pthread_mutex_unlock(&remote->lock);
 	return error;
