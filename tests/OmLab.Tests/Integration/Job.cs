@@ -32,9 +32,13 @@ internal sealed class Job : IDisposable
     /// <summary>Where the script runs: its files are part of what is compared.</summary>
     internal string Folder => Path.Combine(_directory.FullName, "work");
 
-    internal static Job StartNative(TestLab lab, string script) => Start(lab, script, Alone, false, false);
+    /// <param name="beside">Files that the script finds in its folder: name and text.</param>
+    internal static Job StartNative(TestLab lab, string script, IReadOnlyDictionary<string, string>? beside = null) =>
+        Start(lab, script, Alone, false, false, beside);
 
-    internal static Job Start(TestLab lab, string script, bool tty = false) => Start(lab, script, Moved, true, tty);
+    /// <param name="beside">Files that the script finds in its folder: name and text.</param>
+    internal static Job Start(TestLab lab, string script, bool tty = false, IReadOnlyDictionary<string, string>? beside = null) =>
+        Start(lab, script, Moved, true, tty, beside);
 
     /// <summary>Of the next program that `moved` starts.</summary>
     internal async Task<int> NextPidAsync()
@@ -60,11 +64,16 @@ internal sealed class Job : IDisposable
         _directory.Delete(recursive: true);
     }
 
-    private static Job Start(TestLab lab, string script, string prologue, bool pids, bool tty)
+    private static Job Start(TestLab lab, string script, string prologue, bool pids, bool tty, IReadOnlyDictionary<string, string>? beside)
     {
         var directory = Directory.CreateTempSubdirectory("lab-job-");
         var fifo = Path.Combine(directory.FullName, "pids");
-        Directory.CreateDirectory(Path.Combine(directory.FullName, "work"));
+        var folder = Directory.CreateDirectory(Path.Combine(directory.FullName, "work"));
+        foreach (var (name, content) in beside ?? new Dictionary<string, string>())
+        {
+            File.WriteAllText(Path.Combine(folder.FullName, name), content);
+        }
+
         StreamReader? reader = null;
         if (pids)
         {

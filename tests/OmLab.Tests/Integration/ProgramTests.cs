@@ -1,4 +1,5 @@
 using System.Text;
+using OpenMosix.Lab.Tests.Running;
 
 namespace OpenMosix.Lab.Tests.Integration;
 
@@ -23,14 +24,13 @@ public sealed class ProgramTests(ClusterLab lab)
         lab.Need();
         var program = Programs.All.Single(each => each.Name == name);
         Assert.SkipUnless(OnPath(program.Needs), $"{program.Needs} is not installed");
+        Assert.SkipUnless(program.Probe is null || await SucceedsAsync(program.Probe), $"fails here: {program.Probe}");
 
-        using var alone = Job.StartNative(lab, program.Script);
-        Prepare(alone);
+        using var alone = Job.StartNative(lab, program.Script, Programs.Files);
         await FeedAsync(alone, program, _ => Task.CompletedTask);
         var native = await alone.EndAsync();
 
-        using var job = Job.Start(lab, program.Script);
-        Prepare(job);
+        using var job = Job.Start(lab, program.Script, beside: Programs.Files);
         var mover = new Mover(lab, await job.NextPidAsync(), 4711);
         // Half of the moves catch it at what it was just given, the other half later; all of them before its input ends.
         await FeedAsync(job, program, portion => portion % 2 == 0 ? mover.MoveAsync(1, portion % 4 == 0 ? 15 : 150) : Task.CompletedTask);
@@ -38,8 +38,6 @@ public sealed class ProgramTests(ClusterLab lab)
         result.MustEqual(native, mover.History);
         Assert.True(mover.Moves == Moves, $"moved {mover.Moves} of {Moves} times\n{mover.History}");
     }
-
-    private static void Prepare(Job job) => File.WriteAllText(Path.Combine(job.Folder, "table.py"), Programs.Table);
 
     private static async Task FeedAsync(Job job, ProgramCase program, Func<int, Task> then)
     {
@@ -52,6 +50,12 @@ public sealed class ProgramTests(ClusterLab lab)
             await written;
             await job.Program.Input.FlushAsync();
         }
+    }
+
+    private static async Task<bool> SucceedsAsync(string command)
+    {
+        using var probe = RunningProgram.Start("/bin/sh", ["-c", command]);
+        return (await probe.EndAsync()).Status == 0;
     }
 
     private static bool OnPath(string program) =>

@@ -8,7 +8,8 @@ namespace OpenMosix.Lab.Tests.Integration;
 /// work or waiting for more at every move, however fast the machine; the whole input is the same each time.
 /// </summary>
 /// <param name="Needs">What must be on PATH, besides what every Debian has.</param>
-internal sealed record ProgramCase(string Name, string Needs, string Script, Func<int, string> Portion);
+/// <param name="Probe">Null, or a shell command that fails where the program was built without what is wanted of it.</param>
+internal sealed record ProgramCase(string Name, string Needs, string Script, Func<int, string> Portion, string? Probe = null);
 
 internal static class Programs
 {
@@ -27,9 +28,20 @@ internal static class Programs
             moved awk '{ for (i = 1; i <= NF; i++) count[$i]++; x = 0; for (i = 0; i < 150000; i++) x = (x * 17 + i) % 65521; print NR, NF, x > "lines" }
             END { for (word in count) total += count[word]; print "words", total; exit 4 }'
             """, i => Text(i).ReplaceLineEndings(" ")[..3000] + "\n"),
+        .. ThreadedPrograms.All,
     ];
 
-    /// <summary>Beside the script, for python: computes, writes files, and imports what it had not loaded before.</summary>
+    /// <summary>What lies beside the script.</summary>
+    internal static readonly IReadOnlyDictionary<string, string> Files = new Dictionary<string, string>
+    {
+        ["table.py"] = Table,
+        ["threads.py"] = ThreadedPrograms.PythonThreads,
+        ["loop.py"] = ThreadedPrograms.PythonLoop,
+        ["Threads.java"] = ThreadedPrograms.Java,
+        ["threads.js"] = ThreadedPrograms.Node,
+    };
+
+    /// <summary>For python: computes, writes files, and imports what it had not loaded before.</summary>
     internal const string Table = """
         import sys
         names = ["json", "decimal", "fractions", "statistics", "difflib", "textwrap", "calendar", "colorsys", "bisect", "heapq",
@@ -54,7 +66,7 @@ internal static class Programs
         """;
 
     // Words that compress, but not to nothing.
-    private static string Text(int portion)
+    internal static string Text(int portion)
     {
         var text = new StringBuilder();
         var state = (ulong)portion + 1;

@@ -11,7 +11,7 @@ public sealed class WorkloadTests(ClusterLab lab)
     private const int FewestMoves = 2;
 
     /// <summary>Not brought home: the kernel there does not learn of CPU time that was used elsewhere, so that it steps back for a native program.</summary>
-    private static readonly string[] StaysAway = ["identity"];
+    private static readonly string[] StaysAway = ["identity", "thread_times"];
 
     public static TheoryData<string> All() => NativeTests.All();
 
