@@ -11,7 +11,9 @@ public sealed class CancellationTests
     {
         await using var server = await TestServer.StartAsync();
         using var channel = server.Channel();
-        var call = channel.CallAsync(EchoHandlers.Say, new EchoRequest { Behaviour = "wait" }, TimeSpan.FromMilliseconds(100), Token);
+        var call = channel.CallAsync(EchoHandlers.Say, new EchoRequest { Behaviour = "wait" }, TimeSpan.FromSeconds(3), Token);
+        // Who has not begun when the deadline passes is told nothing, and has nothing to stop.
+        Assert.Equal(server.Echo.Waiting.Task, await Task.WhenAny(call, server.Echo.Waiting.Task));
         Assert.Equal(StatusCode.DeadlineExceeded, (await StatusTests.FailAsync(call)).Code);
         await server.Echo.Stopped.Task.WaitAsync(Token);
     }
