@@ -182,6 +182,8 @@ int om_remote_take_answer(struct om_remote_thread *thread, uint32_t seq, const u
 void om_remote_answer_body(struct om_remote_thread *thread, int64_t value, uint32_t flags);
 /* Home's answer, which was held, is the body's now. */
 void om_remote_finish(struct om_remote_thread *thread);
+/* The signals for which an answer, or a call to be issued again, was held have gone to other threads. */
+void om_remote_let_go(struct om_remote_thread *thread);
 /* The body's call is wanted back. */
 void om_remote_cancel(struct om_remote_thread *thread);
 /* The part of a call of side `both` that is done here, when home has done its own: flags of the answer

@@ -84,6 +84,21 @@ void om_remote_finish(struct om_remote_thread *thread)
 	finish(thread, false, thread->marshal.result);
 }
 
+void om_remote_let_go(struct om_remote_thread *thread)
+{
+	struct om_remote_thread_state *state = thread->state;
+	if (thread->quiesced || om_remote_owes_signals(thread))
+		return;
+	if (thread->finished)
+		om_remote_finish(thread);
+	else if (state->phase != OM_PHASE_CANCELLED)
+		return;
+	else if (om_marshal_again(&thread->marshal, om_now_ns() - state->sent_ns) == OM_MARSHAL_SEND)
+		om_remote_post(thread, false);
+	else
+		om_remote_finish(thread);
+}
+
 /* A handler of the body may run for a signal that was handed out. */
 static bool handler_will_run(struct om_remote_thread *thread)
 {

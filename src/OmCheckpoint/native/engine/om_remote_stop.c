@@ -118,6 +118,7 @@ void om_remote_queued(om_remote *remote, uint32_t slot, uint32_t signals)
 		thread->state->signals_queued += signals;
 		if (!om_remote_owes_signals(thread))
 			thread->signals_mask = 0;
+		om_remote_let_go(thread);
 	}
 	pthread_mutex_unlock(&remote->lock);
 }
