@@ -113,14 +113,22 @@ static bool cut(struct world *w)
 	return true;
 }
 
+static void forget_log(struct world *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->log[0] = 0;
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* Until it is up again: what is down says so once. */
 static bool hold(struct world *w)
 {
 	relay_hold(w->relay);
 	world_wait_log(w, "pc1 down");
-	pthread_mutex_lock(&w->lock);
-	w->log[0] = 0;
-	pthread_mutex_unlock(&w->lock);
+	forget_log(w);
 	relay_heal(w->relay);
+	world_wait_log(w, "pc1 up");
+	forget_log(w);
 	return true;
 }
 
