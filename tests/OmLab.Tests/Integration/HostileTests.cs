@@ -95,7 +95,7 @@ public sealed class HostileTests(HostileLab lab)
         lab.Need();
         var before = await lab.StandAsync();
         using var hostile = await Hostile.StartMovedAsync(lab);
-        foreach (var abuse in (string[])["descriptors", "timers", "jump", "in-flight", "scribble-block"])
+        foreach (var abuse in (string[])["descriptors", "timers", "jump", "in-flight", "scribble-block", "scribble-vdso"])
         {
             await hostile.DoAsync(abuse);
         }
@@ -124,9 +124,11 @@ public sealed class HostileTests(HostileLab lab)
             done 5
             calls work
             done 6
-            32 bits
             calls work
             done 7
+            32 bits
+            calls work
+            done 8
 
             """, result.Output);
         await UnharmedAsync(before);
@@ -137,7 +139,7 @@ public sealed class HostileTests(HostileLab lab)
     {
         lab.Need();
         var before = await lab.StandAsync();
-        await Task.WhenAll(((string[])["scribble-code", "close-block", "unmap-agent", "scribble-vdso", "unmap-vdso"]).Select(async damage =>
+        await Task.WhenAll(((string[])["scribble-code", "close-block", "unmap-agent", "unmap-vdso"]).Select(async damage =>
         {
             using var hostile = await Hostile.StartMovedAsync(lab);
             await hostile.DoAsync(damage);
