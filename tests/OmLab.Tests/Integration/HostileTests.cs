@@ -139,7 +139,7 @@ public sealed class HostileTests(HostileLab lab)
     {
         lab.Need();
         var before = await lab.StandAsync();
-        await Task.WhenAll(((string[])["scribble-code", "close-block", "unmap-agent", "unmap-vdso"]).Select(async damage =>
+        await Task.WhenAll(((string[])["scribble-code", "close-block", "unmap-agent"]).Select(async damage =>
         {
             using var hostile = await Hostile.StartMovedAsync(lab);
             await hostile.DoAsync(damage);
