@@ -95,7 +95,7 @@ public sealed class HostileTests(HostileLab lab)
         lab.Need();
         var before = await lab.StandAsync();
         using var hostile = await Hostile.StartMovedAsync(lab);
-        foreach (var abuse in (string[])["descriptors", "timers", "jump", "in-flight", "scribble-block", "scribble-vdso"])
+        foreach (var abuse in (string[])["descriptors", "timers", "jump", "in-flight", "scribble-block", "scribble-vdso", "unmap-vdso"])
         {
             await hostile.DoAsync(abuse);
         }
@@ -126,9 +126,11 @@ public sealed class HostileTests(HostileLab lab)
             done 6
             calls work
             done 7
-            32 bits
             calls work
             done 8
+            32 bits
+            calls work
+            done 9
 
             """, result.Output);
         await UnharmedAsync(before);
