@@ -177,7 +177,7 @@ static bool unheard_answer_is_found(const char *dir)
 	struct request calls = {.w = w};
 	struct om_slot *slot = map_slot(w, 0);
 	struct om_arena *arena = (struct om_arena *)((uint8_t *)slot - OM_ARENA_SLOT_OFFSET(0));
-	om_remote_close(w->remote); /* whose HELLO would have all slots looked at */
+	world_close_remote(w); /* whose HELLO would have all slots looked at */
 	begin_request(&calls, call_thread, 0);
 	om_home_close(w->home);
 	pthread_join(calls.thread, NULL);

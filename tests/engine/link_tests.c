@@ -103,7 +103,7 @@ static bool remote_opened_again(const char *dir)
 	bool good = true;
 	for (int i = 1; i <= 3; i++) {
 		wait_record(w, i * (RECORDS / 5));
-		om_remote_close(w->remote);
+		world_close_remote(w);
 		om_engine_close(w->pc2);
 		world_engine(w, "pc2");
 		world_remote(w);
@@ -127,7 +127,7 @@ static bool waiting_call_survives(const char *dir)
 		return false;
 	struct world *w = world_open(dir, read_body);
 	wait_blocked(w, SYS_read);
-	om_remote_close(w->remote);
+	world_close_remote(w);
 	om_engine_close(w->pc2);
 	om_home_close(w->home);
 	om_engine_close(w->pc1);
@@ -317,7 +317,7 @@ static bool both_dial(const char *dir)
 					    .epoch = 1,
 					    .pid = w->body,
 					    .pidfd = w->body_pidfd,
-					    .listener = w->listener,
+					    .gate = w->gate,
 					    .home = "pc2",
 					    .area = AREA,
 					    .slots = SLOTS,

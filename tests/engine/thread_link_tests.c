@@ -143,14 +143,14 @@ static bool restart_home(struct world *w)
 
 static bool reopen_remote(struct world *w)
 {
-	om_remote_close(w->remote);
+	world_close_remote(w);
 	world_remote(w);
 	return om_remote_start(w->remote, 30000) == 0;
 }
 
 static bool restart_remote(struct world *w)
 {
-	om_remote_close(w->remote);
+	world_close_remote(w);
 	om_engine_close(w->pc2);
 	world_engine(w, "pc2");
 	world_remote(w);
@@ -159,7 +159,7 @@ static bool restart_remote(struct world *w)
 
 static bool restart_both(struct world *w)
 {
-	om_remote_close(w->remote);
+	world_close_remote(w);
 	bool good = restart_home(w);
 	world_remote(w);
 	return om_remote_start(w->remote, 30000) == 0 && good;
@@ -264,16 +264,16 @@ static bool arrived_is_taken_over(const char *dir)
 	if (pipe(pipe_fds))
 		return false;
 	struct world *w = crew_open(dir, 2, one_record_work);
-	struct om_remote_state *state =
-		mmap(NULL, OM_STATE_BYTES(SLOTS), PROT_READ | PROT_WRITE, MAP_SHARED, w->remote_state, 0);
-	om_remote_close(w->remote);
+	struct om_gate_state *state =
+		mmap(NULL, OM_STATE_BYTES(0), PROT_READ | PROT_WRITE, MAP_SHARED, w->gate_state, 0);
+	world_close_remote(w);
 	set_hand(w->shared, 1, 1);
 	/* The other threads' last calls come here, too. */
 	CHECK(ioctl(w->listener, SECCOMP_IOCTL_NOTIF_RECV, &state->arrived) == 0);
 	world_remote(w);
 	CHECK(om_remote_start(w->remote, 30000) == 0);
 	CHECK(read(pipe_fds[0], &record, sizeof(record)) == sizeof(record) && record.hand == 1);
-	munmap(state, OM_STATE_BYTES(SLOTS));
+	munmap(state, OM_STATE_BYTES(0));
 	world_wait_body(w);
 	CHECK(fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK) == 0 && read(pipe_fds[0], &record, 1) == -1);
 	good = world_close(w) && good;

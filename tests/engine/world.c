@@ -111,6 +111,12 @@ void world_home(struct world *w)
 		world_die("home");
 }
 
+void world_close_remote(struct world *w)
+{
+	om_gate_close(w->gate);
+	om_remote_close(w->remote);
+}
+
 void world_remote(struct world *w)
 {
 	struct om_remote_options options = {
@@ -118,15 +124,19 @@ void world_remote(struct world *w)
 		.epoch = 1,
 		.pid = w->body,
 		.pidfd = w->body_pidfd,
-		.listener = w->listener,
 		.home = "pc1",
 		.area = AREA,
 		.slots = SLOTS,
 		.state_fd = w->remote_state,
 	};
-	int result = om_remote_open(w->pc2, &options, &w->remote);
+	int result = om_gate_open(w->listener, w->gate_state, &w->gate);
+	options.gate = w->gate;
+	if (!result)
+		result = om_remote_open(w->pc2, &options, &w->remote);
 	for (uint32_t i = 0; !result && i < w->threads; i++)
 		result = om_remote_thread(w->remote, i, w->tids[i], 0);
+	if (!result)
+		result = om_gate_start(w->gate);
 	errno = -result;
 	if (result)
 		world_die("remote");
@@ -134,7 +144,7 @@ void world_remote(struct world *w)
 
 void world_take_over(struct world *w)
 {
-	om_remote_close(w->remote);
+	world_close_remote(w);
 	om_engine_close(w->pc2);
 	world_engine(w, "pc2");
 	world_remote(w);
@@ -179,6 +189,7 @@ static void prepare(struct world *w)
 	w->arena_fd = make_memfd("arena", OM_ARENA_BYTES(SLOTS));
 	w->home_state = make_memfd("home", OM_STATE_BYTES(SLOTS));
 	w->remote_state = make_memfd("remote", OM_STATE_BYTES(SLOTS));
+	w->gate_state = make_memfd("gate", OM_STATE_BYTES(0));
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	w->deputy = fork();
 	if (!w->deputy)
@@ -255,7 +266,7 @@ bool world_close(struct world *w)
 {
 	int status;
 	world_wait_body(w);
-	om_remote_close(w->remote);
+	world_close_remote(w);
 	om_home_close(w->home);
 	om_engine_close(w->pc2);
 	om_engine_close(w->pc1);
@@ -265,8 +276,9 @@ bool world_close(struct world *w)
 	bool good = !w->shared->failed;
 	if (!good)
 		fprintf(stderr, "  body: %s\n", w->shared->why);
-	int fds[] = {w->deputy_pidfd, w->body_pidfd, w->listener, w->arena_fd, w->home_state, w->remote_state, w->wake};
-	for (int i = 0; i < 7; i++)
+	int fds[] = {w->deputy_pidfd, w->body_pidfd,   w->listener,   w->arena_fd,
+		     w->home_state,   w->remote_state, w->gate_state, w->wake};
+	for (size_t i = 0; i < sizeof(fds) / sizeof(fds[0]); i++)
 		close(fds[i]);
 	munmap(w->shared, sizeof(*w->shared));
 	pthread_mutex_destroy(&w->lock);

@@ -56,8 +56,9 @@ struct world {
 	om_engine *pc1, *pc2; /* home, hosting */
 	struct relay *relay;
 	pid_t deputy, body;
-	int deputy_pidfd, body_pidfd, listener, arena_fd, home_state, remote_state;
+	int deputy_pidfd, body_pidfd, listener, arena_fd, home_state, remote_state, gate_state;
 	om_home *home;
+	om_gate *gate;
 	om_remote *remote;
 	void (*function)(struct shared *);
 	uint32_t threads;                        /* of the body, and of the deputy, when they began */
@@ -97,6 +98,7 @@ struct world *crew_open(const char *dir, uint32_t threads, void (*work)(struct s
 void world_engine(struct world *w, const char *node);
 void world_home(struct world *w);
 void world_remote(struct world *w);
+void world_close_remote(struct world *w);
 /* The hosting warden dies and the next one takes over: what was handed to the first and not queued went with it.
  * Nothing is delivered until the caller clears holds_tracer, which it has set before. */
 void world_take_over(struct world *w);

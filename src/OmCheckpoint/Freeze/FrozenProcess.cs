@@ -101,6 +101,23 @@ public sealed class FrozenProcess : IDisposable
         return outcome;
     }
 
+    /// <summary>
+    /// The one thread that is held was stopped in a call that makes a process, whose notification was answered -ERESTARTNOINTR: it makes it here
+    /// and now. born hears of the child's pid here before it runs, on the tracer's thread; when it says no, the child ends and the call is -EAGAIN.
+    /// nextTid makes homePid the next number of the innermost pid namespace. A maker that waits for its child is not held any more.
+    /// </summary>
+    public Outcome<int> CloneProcess(ProcessCloneCall clone, Action<int> nextTid, int homePid, Func<int, bool> born)
+    {
+        var outcome = Do(Stage.Forward, () => ConductedFork.Execute(_frozen, clone, nextTid, homePid, born));
+        Threads = Tids();
+        if (Threads.Count == 0)
+        {
+            End();
+        }
+
+        return outcome;
+    }
+
     /// <summary>The one thread that is held was stopped in a call whose notification was answered -ERESTARTNOINTR, and which does not sleep: it makes it
     /// here and now. Returns the kernel's word, which its registers have too.</summary>
     public Outcome<long> MakeCall() => Do<long>(Stage.Forward, () => OwnCall.Execute(_frozen.First));

@@ -1,4 +1,3 @@
-using System.Buffers.Binary;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Freeze;
@@ -117,26 +116,13 @@ internal static class Deputizer
             throw new TraceeException("mapping the arena", error != 0 ? error : (int)-results[results.FirstError]);
         }
 
-        Span<byte> slots = stackalloc byte[sizeof(uint)];
-        BinaryPrimitives.WriteUInt32LittleEndian(slots, area.Slots);
-        bodies.Leader.Write(area.Arena + AgentAbi.ArenaSlots, slots);
+        bodies.Leader.Write(area.Arena + AgentAbi.ArenaSlots, DeputyArena.Slots(area));
         foreach (var (tracee, thread) in bodies.All)
         {
-            tracee.Write(area.Slot(thread.Slot), SlotHeader(area, thread.Slot, tracee.Tid));
+            tracee.Write(area.Slot(thread.Slot), DeputyArena.Slot(area, thread.Slot, tracee.Tid));
         }
 
         return arena!;
-    }
-
-    /// <summary>What the thread has to know of its slot, and the warden of the thread.</summary>
-    private static byte[] SlotHeader(AgentArea area, uint slot, int tid)
-    {
-        var header = new byte[AgentAbi.SlotArena + sizeof(ulong)];
-        BinaryPrimitives.WriteUInt32LittleEndian(header.AsSpan(AgentAbi.SlotIndex), slot);
-        BinaryPrimitives.WriteInt32LittleEndian(header.AsSpan(AgentAbi.SlotTid), tid);
-        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(AgentAbi.SlotData), area.DataOf(slot).Value);
-        BinaryPrimitives.WriteUInt64LittleEndian(header.AsSpan(AgentAbi.SlotArena), area.Arena.Value);
-        return header;
     }
 
     /// <summary>The private pages of the skeleton, but for arguments and environment: ps(1) reads them.</summary>

@@ -120,9 +120,14 @@ _Static_assert(sizeof(struct om_arena) <= OM_ARENA_HEADER_BYTES, "om_arena fits 
  * OM_DEPUTY_CLONE: clone(2) of a thread that becomes a deputy of its own. args: flags (CLONE_THREAD and what goes with
  * it; no TLS is set), the new thread's slot, its OM_THREAD part. Result: its tid, which is in the new slot by then.
  * OM_DEPUTY_EXIT: the thread ends; args: status. There is no answer: `gone` becomes 0 when the kernel has let go of it.
+ *
+ * OM_DEPUTY_FORK: clone(2) of a process, whose only thread becomes a deputy in slot 0 of an arena of its own. args:
+ * flags (with the signal of its end; no CLONE_VM), where the new arena is mapped in the caller, shared (the child moves
+ * it to where arenas are, the caller unmaps it), where a pidfd goes (CLONE_PIDFD). Result: its pid.
  */
 #define OM_DEPUTY_CLONE (-2)
 #define OM_DEPUTY_EXIT  (-3)
+#define OM_DEPUTY_FORK  (-4)
 
 #define OM_SIGNAL_RING 32u
 

@@ -10,6 +10,8 @@ namespace OpenMosix.Daemon.Jobs;
 
 internal sealed partial class JobRegistry : IDisposable
 {
+    private const int EndedMost = 4096;
+
     private readonly ProcessWatch _watch = new();
     private readonly JobStore _store;
     private readonly IEventFeed _feed;
@@ -19,6 +21,9 @@ internal sealed partial class JobRegistry : IDisposable
     private readonly Lock _lock = new();
     private readonly Dictionary<string, Members> _jobs = [];
     private readonly Dictionary<int, JobProcess> _processes = [];
+
+    /// <summary>By key, of processes that ended while they were away: a child of theirs may still be heard of.</summary>
+    private readonly Dictionary<ulong, Job> _ended = [];
 
     public JobRegistry(JobStore store, IEventFeed feed, DaemonOptions options, TimeProvider time, ILogger<JobRegistry> log)
     {
@@ -75,6 +80,28 @@ internal sealed partial class JobRegistry : IDisposable
                 return known;
             }
             Members members = AncestorsJob(stat) ?? NewJob(stat, uid, command, stay);
+            JobProcess process = Add(members, stat, pidfd, Residence.AtHome(_options.Node));
+            Save(members);
+            return process;
+        }
+    }
+
+    /// <summary>A process that was forked while its parent is away, which may have ended since.</summary>
+    /// <param name="parentKey">0: not known.</param>
+    /// <returns>Null when it has ended already.</returns>
+    public JobProcess? AdoptForked(ulong parentKey, int pid)
+    {
+        if (ProcessStat.Read(pid) is not { IsZombie: false } stat || Pidfd.Open(pid) is not { } pidfd)
+            return null;
+        lock (_lock)
+        {
+            if (_processes.TryGetValue(pid, out JobProcess? known) && known.StartTicks == stat.StartTicks)
+            {
+                pidfd.Dispose();
+                return known;
+            }
+            Job? of = _processes.Values.FirstOrDefault(process => parentKey != 0 && process.Residence.Key == parentKey)?.Job ?? _ended.GetValueOrDefault(parentKey);
+            Members members = (of is null ? AncestorsJob(stat) : _jobs.GetValueOrDefault(of.Id)) ?? NewJob(stat, of?.Uid ?? stat.Uid(), stat.CommandLine(), of?.Stay ?? false);
             JobProcess process = Add(members, stat, pidfd, Residence.AtHome(_options.Node));
             Save(members);
             return process;
@@ -198,6 +225,12 @@ internal sealed partial class JobRegistry : IDisposable
     private bool Remove(JobProcess process)
     {
         process.End();
+        if (process.Residence.Key != 0)
+        {
+            if (_ended.Count >= EndedMost)
+                _ended.Clear();
+            _ended[process.Residence.Key] = process.Job;
+        }
         Members members = _jobs[process.Job.Id];
         members.Processes.Remove(process.Pid);
         members.LostSome = true;

@@ -71,6 +71,14 @@ public sealed record ProcessStat(int Pid, string Name, char State, int ParentPid
         return text is null or [] ? $"[{Name}]" : Encoding.UTF8.GetString(text.AsSpan().TrimEnd((byte)0)).Replace('\0', ' ');
     }
 
+    /// <summary>The real user id (proc_pid_status(5)); root's when it has ended.</summary>
+    public uint Uid()
+    {
+        var text = ReadSmall($"/proc/{Pid.ToString(CultureInfo.InvariantCulture)}/status") ?? [];
+        var at = text.AsSpan().IndexOf("\nUid:\t"u8);
+        return at >= 0 && Utf8Parser.TryParse(text.AsSpan(at + 6), out uint uid, out _) ? uid : 0;
+    }
+
     private static byte[]? ReadSmall(string path)
     {
         try

@@ -87,6 +87,13 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
         return Task.CompletedTask;
     }
 
+    public Task WardenSaidAsync(FromWarden happened, CancellationToken cancellationToken)
+    {
+        if (happened.Began?.Process is { } held && IsGuest(held))
+            _guests[held.Key] = Guest.Of(held);
+        return Task.CompletedTask;
+    }
+
     private bool IsGuest(HeldProcess held) => held.Role != HeldProcess.Types.Role.Deputy && held.Peer.Length > 0 && held.Peer != options.Node;
 
     public Task WardenLostAsync(CancellationToken cancellationToken)

@@ -56,6 +56,12 @@ internal sealed partial class HomeComing(
                 process.Residence = Residence.AtHome(options.Node);
                 jobs.Save(process);
                 break;
+            case FromWarden.EventOneofCase.Began when happened.Began.Process is { Role: HeldProcess.Types.Role.Deputy } held
+                && jobs.AdoptForked(happened.Began.ParentKey, held.Pid) is { } forked:
+                LogForked(held.Key.ToString("x16"), forked.Pid, held.Peer);
+                forked.Residence = new Residence(Place.Away, held.Peer, held.Key, held.Epoch);
+                jobs.Save(forked);
+                break;
             case FromWarden.EventOneofCase.Link when happened.Link.Up:
                 LogLinkUp(happened.Link.Node);
                 break;
@@ -140,6 +146,9 @@ internal sealed partial class HomeComing(
 
     [LoggerMessage(562, LogLevel.Information, "key {Key}: pid {Pid} executes natively at home again")]
     private partial void LogWentOn(string key, int pid);
+
+    [LoggerMessage(565, LogLevel.Information, "key {Key}: pid {Pid} was forked on {Node}")]
+    private partial void LogForked(string key, int pid, string node);
 
     [LoggerMessage(563, LogLevel.Information, "link to {Node} is up")]
     private partial void LogLinkUp(string node);

@@ -27,6 +27,13 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
         await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
         Stage.Freeze, reply => reply.Status?.Processes.FirstOrDefault(held => held.Key == key));
 
+    /// <summary>Of all whose deputies are here, also those that this daemon has not been told of yet. Null: the warden does not say.</summary>
+    public async Task<HashSet<ulong>?> KeysAsync(CancellationToken cancellationToken)
+    {
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false);
+        return answer is WardenAnswer.Replied { Reply.Status: { } status } ? [.. status.Processes.Select(held => held.Key)] : null;
+    }
+
     /// <param name="presented">From LookAsync before the freeze; 0 for a body that was native at home.</param>
     public async Task<Step<WardenExpected>> ExpectAsync(ulong key, uint epoch, string node, uint presented, CancellationToken cancellationToken)
     {

@@ -28,6 +28,9 @@ internal sealed partial class Reconciler(
     public async Task WardenConnectedAsync(WardenStatusReply status, CancellationToken cancellationToken)
     {
         var deputies = status.Processes.Where(held => held.Role == Role.Deputy).ToDictionary(held => held.Pid);
+        jobs.Refresh();
+        foreach (int pid in deputies.Keys.Where(pid => jobs.Find(pid) is null))
+            jobs.AdoptForked(0, pid); // while there was no daemon, and its parent has ended
         foreach (JobProcess process in jobs.Processes)
         {
             if (mover.IsMoving(process))
@@ -103,7 +106,8 @@ internal sealed partial class Reconciler(
             _ = AgainAsync(node, stoppingToken);
             return;
         }
-        foreach (HeldProcess one in held.Processes)
+        HashSet<ulong>? deputies = held.Processes.Any(one => jobs.FindByKey(one.Key) is null) ? await deputy.KeysAsync(stoppingToken).ConfigureAwait(false) : [];
+        foreach (HeldProcess one in held.Processes.Where(one => jobs.FindByKey(one.Key) is not null || deputies?.Contains(one.Key) == false))
             await CompareAsync(node, one, before).ConfigureAwait(false);
         foreach ((JobProcess process, Residence residence) in before)
         {

@@ -1,4 +1,4 @@
-// One cell: omcell's init, its control socket and its cgroup. Create() runs on the caller's thread and either returns a cell with a
+// The walls of one cell: omcell's init, its control socket and its cgroup. Create() runs on the caller's thread and either returns a cell with a
 // blank child, or has undone everything. End() ends all that is inside and returns when nothing of it exists; a tracer of
 // a process inside must have let go before (a traced zombie keeps its pid namespace alive).
 using System.Collections.Concurrent;
@@ -18,14 +18,11 @@ internal sealed class CellProcess
     private readonly Cgroup cgroup;
     private readonly BlockingCollection<CellReport> answers = [];
 
-    private CellProcess(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, int bodyPid, SafeFileHandle bodyPidfd, Cgroup cgroup,
-        CellClock clock)
+    private CellProcess(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, Cgroup cgroup, CellClock clock)
     {
         Control = control;
         InitPidfd = initPidfd;
         InitPid = initPid;
-        BodyPid = bodyPid;
-        BodyPidfd = bodyPidfd;
         Clock = clock;
         this.cgroup = cgroup;
     }
@@ -33,9 +30,9 @@ internal sealed class CellProcess
     internal SafeFileHandle Control { get; }
     internal SafeFileHandle InitPidfd { get; }
     internal int InitPid { get; }
-    /// <summary>The blank child, later the remote; in the warden's pid namespace.</summary>
-    internal int BodyPid { get; }
-    internal SafeFileHandle BodyPidfd { get; }
+    /// <summary>The blank child, later the remote; in the warden's pid namespace. Its pidfd is the caller's. Of a cell that has just been made.</summary>
+    internal int BodyPid { get; private init; }
+    internal SafeFileHandle? BodyPidfd { get; private init; }
     internal CellClock Clock { get; }
     internal string CgroupName => cgroup.Name;
 
@@ -72,7 +69,7 @@ internal sealed class CellProcess
             Sockets.SetReceiveTimeout(control, TimeSpan.Zero);
             // It has inherited the warden's, which is among the last to go. When this node is out of memory a guest goes first.
             File.WriteAllText($"/proc/{bodyPid}/oom_score_adj", "1000");
-            return new(control, initPidfd, initPid, bodyPid, bodyPidfd, cgroup, options.Clock);
+            return new(control, initPidfd, initPid, cgroup, options.Clock) { BodyPid = bodyPid, BodyPidfd = bodyPidfd };
         }
         catch
         {
@@ -87,9 +84,8 @@ internal sealed class CellProcess
     }
 
     /// <summary>A cell that an earlier warden made and left in the fd store.</summary>
-    internal static CellProcess Adopt(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, SafeFileHandle bodyPidfd, int bodyPid,
-        string cgroupName, CgroupTree tree, CellClock clock) =>
-        new(control, initPidfd, initPid, bodyPid, bodyPidfd, Cgroup.Adopt(tree, cgroupName), clock);
+    internal static CellProcess Adopt(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, string cgroupName, CgroupTree tree, CellClock clock) =>
+        new(control, initPidfd, initPid, Cgroup.Adopt(tree, cgroupName), clock);
 
     /// <summary>Blocks until a process inside has ended; null when the cell itself has. Meanwhile passes on what the cell answers.</summary>
     internal CellReport? NextExit()
@@ -123,7 +119,6 @@ internal sealed class CellProcess
         EndInit(InitPidfd);
         bool removed = cgroup.Delete();
         InitPidfd.Dispose();
-        BodyPidfd.Dispose();
         Control.Dispose();
         return removed;
     }

@@ -31,9 +31,9 @@ internal sealed partial class WardenService
         if (context.Engine is null)
             return cgroups;
         foreach (string key in context.Store.Keys(HomeProcess.StoreKind))
-            if (HomeProcess.Adopt(key, context.Store, context, Remove) is { } process)
+            if (HomeProcess.Adopt(key, context) is { } process)
             {
-                held[process.Key] = process;
+                held.TryAdd(process);
                 if (!process.TakeOver(out int errno))
                     LogNotServed(process.Key, errno);
                 LogTakenOver("deputy", process.Key, process.Pid);
@@ -44,25 +44,39 @@ internal sealed partial class WardenService
                     return true;
                 });
             }
-        foreach (string key in context.Store.Keys(GuestProcess.StoreKind))
-            if (GuestProcess.Adopt(key, context.Store, context, Remove) is { } process)
-            {
-                held[process.Key] = process;
-                cgroups.Add(process.CgroupName!);
-                LogTakenOver("remote", process.Key, process.Cell.BodyPid);
-                process.Queue.Run(() =>
-                {
-                    process.TakeOver();
-                    return true;
-                });
-            }
+        TakeOverCells(cgroups);
         return cgroups;
+    }
+
+    /// <summary>Nothing that arrives may be of a body that is not known yet: first all bodies, then their cells.</summary>
+    private void TakeOverCells(HashSet<string> cgroups)
+    {
+        var cells = new Dictionary<string, SharedCell>();
+        foreach (string name in context.Store.Keys(SharedCell.StoreKind))
+            if (SharedCell.Adopt(context, name) is { } cell)
+                cells.Add(name, cell);
+        List<GuestProcess> guests = [.. context.Store.Keys(GuestProcess.StoreKind).Select(key => GuestProcess.Adopt(key, context, cells.GetValueOrDefault)).OfType<GuestProcess>()];
+        foreach (GuestProcess process in guests)
+        {
+            held.TryAdd(process);
+            cgroups.Add(process.Cell.CgroupName);
+            process.Reopen();
+            LogTakenOver("remote", process.Key, process.BodyPid);
+        }
+        foreach (SharedCell cell in cells.Values)
+            cell.TakeOver();
+        foreach (GuestProcess process in guests)
+            process.Queue.Run(() =>
+            {
+                process.TakeOver();
+                return true;
+            });
     }
 
     /// <summary>SIGTERM: moves that are not committed are undone. With nobody to keep descriptors remotes end too; otherwise they are left as they are.</summary>
     internal async Task LeaveAsync()
     {
-        foreach (Held.HeldProcess process in held.Values)
+        foreach (Held.HeldProcess process in held.All)
             await process.Queue.Run(() =>
             {
                 process.UndoMove();
@@ -101,7 +115,7 @@ internal sealed partial class WardenService
 
     private Failure? Open(WardenConfigure request)
     {
-        LinkEngine? engine = LinkEngine.Open(request, this, key => (held.GetValueOrDefault(key) as HomeProcess)?.Side, out int errno);
+        LinkEngine? engine = LinkEngine.Open(request, this, key => (held.Find(key) as HomeProcess)?.Side, out int errno);
         if (engine is null)
             return Failures.Broken(Stage.Forward,
                 $"opening links as {request.Node} on {request.ListenAddress}:{request.ListenPort}: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)}", errno);

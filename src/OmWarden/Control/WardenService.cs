@@ -1,6 +1,5 @@
 // Takes the daemon's requests to the process they are about, and what the engine reports to the same place. Owns the table of what is
 // held. Requests of one key run one after the other on that key's queue; different keys run side by side.
-using System.Collections.Concurrent;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Checkpoint.Snapshot;
 using OpenMosix.Protocol.Errors;
@@ -17,10 +16,8 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
     private const uint AbiVersion = 2;
     private static readonly TimeSpan TurnWithin = TimeSpan.FromSeconds(1);
 
-    private readonly ConcurrentDictionary<ulong, Held.HeldProcess> held = new();
+    private readonly HeldProcesses held = context.Held;
     private readonly SerialQueue configuration = new();
-
-    internal IEnumerable<HomeProcess> HomeProcesses => held.Values.OfType<HomeProcess>();
 
     public Task<FromWarden> HandleAsync(ControlConnection from, ToWarden request) => request.RequestCase switch
     {
@@ -34,7 +31,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     public async Task ConnectionEndedAsync(ControlConnection from)
     {
-        foreach (Held.HeldProcess process in held.Values)
+        foreach (Held.HeldProcess process in held.All)
             await process.Queue.Run(() =>
             {
                 if (process.Mover != from)
@@ -46,18 +43,22 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
             }).ConfigureAwait(false);
     }
 
-    public void Claimed(ulong key, uint epoch) => context.Tell(new() { Claimed = new() { Key = key, Epoch = epoch } });
+    public void Claimed(ulong key, uint epoch)
+    {
+        context.Tell(new() { Claimed = new() { Key = key, Epoch = epoch } });
+        (held.Find(key) as HomeProcess)?.TellBegan();
+    }
 
     public void DeputyGone(ulong key) => On<HomeProcess>(key, process => process.DeputyEnded());
 
     public byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request) =>
-        held.GetValueOrDefault(key) is HomeProcess process ? Structure.HomeAnswers.Answer(process, kind, request) : [];
+        held.Find(key) is HomeProcess process ? Structure.HomeAnswers.Answer(process, kind, request) : [];
 
     public void Structural(ulong key, StructuralCall call) => On<GuestProcess>(key, process => process.Conduct(call));
 
     public void Signalled(ulong key, ArrivedSignal signal)
     {
-        if (held.GetValueOrDefault(key) is GuestProcess process)
+        if (held.Find(key) is GuestProcess process)
             process.Signals.Add(signal);
         On<GuestProcess>(key, guest => guest.DeliverSignals());
     }
@@ -74,7 +75,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     private void On<T>(ulong key, Action<T> work) where T : Held.HeldProcess
     {
-        if (held.GetValueOrDefault(key) is not T process)
+        if (held.Find(key) is not T process)
             return;
         _ = process.Queue.Run(() =>
         {
@@ -98,19 +99,19 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
             return Replies.Failed("", $"{request.RequestCase} without a key");
         while (true)
         {
-            Held.HeldProcess? process = held.GetValueOrDefault(key);
+            Held.HeldProcess? process = held.Find(key);
             if (process is null)
             {
                 process = Begin(request, out FromWarden? refused);
                 if (process is null)
                     return refused!;
-                if (!held.TryAdd(key, process))
+                if (!held.TryAdd(process))
                     return Replies.Failed(Stage.Freeze, "another request with this key came first");
             }
             FromWarden? reply = await process.Queue.Run(() =>
             {
                 // It ended while this waited for its turn; a body that comes back to a node is another guest there.
-                if (held.GetValueOrDefault(key) != process)
+                if (held.Find(key) != process)
                     return null;
                 if (request.RequestCase is Request.Freeze or Request.Restore)
                     process.Mover = from;
@@ -132,10 +133,13 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
                     refused = Replies.Failed(Stage.Restore, "restore needs an image and a home");
                     return null;
                 }
-                return new GuestProcess(request.Restore, context, Remove);
+                return new GuestProcess(request.Restore.Key, request.Restore.Epoch, request.Restore.Image, request.Restore.Home, context);
+            case Request.Freeze when request.Freeze.Pid > 0 && held.AtHome.FirstOrDefault(process => process.Pid == request.Freeze.Pid) is { } away:
+                refused = Replies.Failed(Stage.Freeze, $"process {request.Freeze.Pid} is held under key {away.Key:x16}");
+                return null;
             case Request.Freeze when request.Freeze.Pid > 0:
                 if (Processes.OpenPidfd(request.Freeze.Pid) is { } pidfd)
-                    return new HomeProcess(request.Freeze.Key, request.Freeze.Pid, pidfd, context, Remove);
+                    return new HomeProcess(request.Freeze.Key, request.Freeze.Pid, pidfd, context);
                 refused = Replies.Failed(Stage.Freeze, $"no process {request.Freeze.Pid}", 3);
                 return null;
             // Their aim is reached already: a daemon that repeats itself after a lost answer is not to be told of a failure.
@@ -148,8 +152,6 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         }
     }
 
-    private void Remove(Held.HeldProcess process) => held.TryRemove(new(process.Key, process));
-
     private FromWarden Inspect(WardenInspect request)
     {
         Refusal? refusal = Inspection.Inspect(request.Pid);
@@ -159,9 +161,9 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
     /// <summary>What is held, after what was asked before; a process that takes long (an execve at home) is described as it looks from outside.</summary>
     private async Task<FromWarden> StatusAsync()
     {
-        var described = held.Values.Select(async process =>
+        var described = held.All.Select(async process =>
         {
-            Task<Protocol.V1.HeldProcess?> inTurn = process.Queue.Run(() => held.ContainsKey(process.Key) ? process.Describe() : null);
+            Task<Protocol.V1.HeldProcess?> inTurn = process.Queue.Run(() => held.Find(process.Key) is not null ? process.Describe() : null);
             return await Task.WhenAny(inTurn, Task.Delay(TurnWithin)).ConfigureAwait(false) == inTurn ? await inTurn.ConfigureAwait(false) : process.Describe();
         });
         Protocol.V1.HeldProcess?[] all = await Task.WhenAll(described).ConfigureAwait(false);

@@ -1,4 +1,4 @@
-// The hosting end of one process: its seccomp listener, in the engine. Any thread; Dispose waits for the engine's threads.
+// The hosting end of one process, in the engine. Any thread; Dispose waits for the engine's threads.
 using System.Runtime.InteropServices;
 using OpenMosix.Checkpoint.Snapshot;
 using OpenMosix.Checkpoint.Tracing;
@@ -24,7 +24,7 @@ internal sealed unsafe class RemoteSide : IDisposable
 
     private RemoteSide(nint handle) => this.handle = handle;
 
-    internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, int homePid, SafeHandle pidfd, SafeHandle listener, string home, AgentArea area,
+    internal static RemoteSide? Open(LinkEngine engine, ulong key, uint epoch, int pid, int homePid, SafeHandle pidfd, GateSide gate, string home, AgentArea area,
         SafeHandle? state, out int errno)
     {
         nint homeText = Marshal.StringToCoTaskMemUTF8(home);
@@ -37,7 +37,7 @@ internal sealed unsafe class RemoteSide : IDisposable
                 pid = pid,
                 home_pid = homePid,
                 pidfd = (int)pidfd.DangerousGetHandle(),
-                listener = (int)listener.DangerousGetHandle(),
+                gate = gate.Handle,
                 home = (byte*)homeText,
                 area = area.Base.Value,
                 slots = area.Slots,
@@ -46,7 +46,7 @@ internal sealed unsafe class RemoteSide : IDisposable
             nint handle;
             errno = -OmEngine.om_remote_open(engine.Handle, &options, &handle);
             GC.KeepAlive(pidfd);
-            GC.KeepAlive(listener);
+            GC.KeepAlive(gate);
             GC.KeepAlive(state);
             return errno == 0 ? new(handle) : null;
         }

@@ -29,7 +29,8 @@ internal sealed partial class GuestProcess
 
     internal ProcessImage Image => image;
     internal RemoteSide Remote => remote!;
-    internal CellProcess Cell => cell!;
+    internal SharedCell Cell => cell!;
+    internal int BodyPid => bodyPid;
 
     internal void Conduct(StructuralCall call)
     {
@@ -59,8 +60,9 @@ internal sealed partial class GuestProcess
     /// <summary>After StopIn.</summary>
     internal void GoOn(FrozenProcess body)
     {
-        body.Thaw();
-        memory?.Tighten();
+        if (body.Threads.Count > 0)
+            body.Thaw();
+        cell!.Tighten(this);
     }
 
     /// <summary>A thread that the one held here has just made.</summary>
@@ -82,13 +84,13 @@ internal sealed partial class GuestProcess
             Deadline = DeadlineOf,
             Interrupted = tids =>
             {
-                memory?.Loosen();
+                cell!.Loosen(this);
                 return interrupted(tids);
             },
         };
-        Outcome<FrozenProcess> stopped = tid is { } one ? FrozenProcess.FreezeThread(cell!.BodyPid, one, options) : FrozenProcess.Freeze(cell!.BodyPid, options);
+        Outcome<FrozenProcess> stopped = tid is { } one ? FrozenProcess.FreezeThread(bodyPid, one, options) : FrozenProcess.Freeze(bodyPid, options);
         if (!stopped.Ok)
-            memory?.Tighten();
+            cell!.Tighten(this);
         return stopped;
     }
 
@@ -137,6 +139,8 @@ internal sealed partial class GuestProcess
     /// <summary>Stops a thread and lets it go on as for signals. False: it cannot be stopped now.</summary>
     private bool StopFor(GuestThread thread, Action<FrozenProcess> queue)
     {
+        if (vforking.Contains(thread.Slot))
+            return false; // when its child lets it go
         Outcome<FrozenProcess> stopped = Stop(thread.Here, thread.Slot, Quiesce.Here);
         if (!stopped.Ok)
         {
@@ -149,7 +153,7 @@ internal sealed partial class GuestProcess
         remote!.Resume(thread.Slot);
         if (!goesOn)
             body.Thaw();
-        memory?.Tighten();
+        cell!.Tighten(this);
         return true;
     }
 
@@ -201,7 +205,7 @@ internal sealed partial class GuestProcess
         switch (what)
         {
             case OmEngine.OM_CONTROL_STOP when State is GuestState.Remote:
-                held ??= HeldStill.Hold(cell!.BodyPid);
+                held ??= HeldStill.Hold(bodyPid);
                 break;
             case OmEngine.OM_CONTROL_CONTINUE:
                 LetGo();

@@ -1,5 +1,4 @@
-// What of a remote outlives this warden: the cell's control socket (its end is what ends the cell), pidfds, the listener (without a duplicate the
-// body's pending call would get ENOSYS, KERNEL.md 22), the engine's state, and a record of the rest.
+// What of a remote outlives this warden: its pidfd, the engine's state, and a record of the rest; and its cell (SharedCell).
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Cell;
@@ -11,43 +10,42 @@ namespace OpenMosix.Warden.Held;
 internal sealed partial class GuestProcess
 {
     internal const string StoreKind = "guest";
-    private static readonly string[] Stored = ["control", "init", "body", "listener", "engine", "record"];
+    private static readonly string[] Stored = ["body", "engine", "record"];
 
     private Record<HandoverGuest>? record;
     private SafeFileHandle? engineState;
 
     private string StoreKey => $"{Key:x16}";
-    internal string? CgroupName => cell?.CgroupName;
 
-    /// <summary>A remote that an earlier warden kept; null when what it left is not whole, or had not run yet: then closing the socket has ended it.</summary>
-    internal static GuestProcess? Adopt(string storeKey, DescriptorStore store, WardenContext context, Action<HeldProcess> ended)
+    /// <summary>A remote that an earlier warden kept; null when what it left is not whole, or had not run yet: it ends with its cell.</summary>
+    internal static GuestProcess? Adopt(string storeKey, WardenContext context, Func<string, SharedCell?> cells)
     {
-        SafeFileHandle?[] all = [.. Stored.Select(what => store.Take(StoreKind, storeKey, what))];
-        var record = all[5] is { } memfd ? new Record<HandoverGuest>(memfd) : null;
+        SafeFileHandle?[] all = [.. Stored.Select(what => context.Store.Take(StoreKind, storeKey, what))];
+        var record = all[2] is { } memfd ? new Record<HandoverGuest>(memfd) : null;
         HandoverGuest? left = record?.Read(HandoverGuest.Parser);
-        if (left is not { Runs: true } || all.Any(handle => handle is null))
+        SharedCell? cell = left is { Runs: true } && all.All(handle => handle is not null) ? cells(left.Cell) : null;
+        if (cell?.Gate is null)
         {
             foreach (SafeFileHandle? handle in all)
                 handle?.Dispose();
-            store.Drop(StoreKind, storeKey, Stored);
+            context.Store.Drop(StoreKind, storeKey, Stored);
             return null;
         }
-        context.TakenIds.Add(left.FirstId);
-        var guest = new GuestProcess(new WardenRestore { Key = left.Key, Epoch = left.Epoch, Image = left.Image, Home = left.Home }, context, ended)
+        var guest = new GuestProcess(left!.Key, left.Epoch, left.Image, left.Home, context)
         {
             record = record,
-            engineState = all[4],
-            listener = all[3],
-            firstId = left.FirstId,
+            engineState = all[1],
             State = GuestState.Remote,
-            cell = CellProcess.Adopt(all[0]!, all[1]!, left.InitPid, all[2]!, left.BodyPid, left.Cgroup, context.Cgroups,
-                new(left.MonotonicOffsetNs, left.BoottimeOffsetNs)),
+            cell = cell,
+            bodyPid = left.BodyPid,
+            bodyPidfd = all[0],
         };
+        cell.Join(guest);
         return guest;
     }
 
-    /// <summary>Serves an adopted remote again. Home answers when it can; the body's calls wait for that.</summary>
-    internal void TakeOver()
+    /// <summary>Opens an adopted remote again, before its cell serves.</summary>
+    internal void Reopen()
     {
         if (OpenRemote() is { } refused)
         {
@@ -56,8 +54,14 @@ internal sealed partial class GuestProcess
             return;
         }
         Threads.Fill(remote!.Threads().Select(thread => new GuestThread(thread.Slot, Processes.InnermostTid(thread.Tid), thread.Tid)));
-        WatchCell(cell!);
-        GuardMemory();
+    }
+
+    /// <summary>Serves an adopted remote again. Home answers when it can; the body's calls wait for that.</summary>
+    internal void TakeOver()
+    {
+        if (State is GuestState.Ended)
+            return;
+        cell!.GuardMemory();
         if (remote!.Start(TimeSpan.Zero) == -ESTALE)
             EndFromHome("a newer epoch is in force");
     }
@@ -66,7 +70,7 @@ internal sealed partial class GuestProcess
     {
         record = Record<HandoverGuest>.Create("om-guest-record");
         WriteRecord(runs: false);
-        SafeFileHandle[] handles = [cell!.Control, cell.InitPidfd, cell.BodyPidfd, listener!, engineState!, record.Memfd];
+        SafeFileHandle[] handles = [bodyPidfd!, engineState!, record.Memfd];
         for (int i = 0; i < Stored.Length; i++)
             Context.Store.Keep(StoreKind, StoreKey, Stored[i], handles[i]);
     }
@@ -77,31 +81,29 @@ internal sealed partial class GuestProcess
         Epoch = epoch,
         Home = home,
         Runs = runs,
-        InitPid = cell!.InitPid,
-        BodyPid = cell.BodyPid,
-        Cgroup = cell.CgroupName,
-        FirstId = firstId,
-        MonotonicOffsetNs = cell.Clock.MonotonicOffsetNs,
-        BoottimeOffsetNs = cell.Clock.BoottimeOffsetNs,
-        Image = new()
-        {
-            Version = image.Version,
-            Pid = image.Pid,
-            HomeHostname = image.HomeHostname,
-            AgentArea = image.AgentArea,
-            AgentSlots = image.AgentSlots,
-            Threads = { image.Threads.Select(thread => new ThreadImage
-            {
-                Slot = thread.Slot,
-                Usage = thread.Usage,
-                Affinity = thread.Affinity,
-                ResumedCall = thread.ResumedCall,
-                ResumedDeadlineNs = thread.ResumedDeadlineNs,
-            }) },
-            Actions = { image.Actions },
-            Usage = image.Usage,
-        },
+        Cell = cell!.Name,
+        BodyPid = bodyPid,
+        Image = ForRecord(image),
     });
+
+    private static ProcessImage ForRecord(ProcessImage image) => new()
+    {
+        Version = image.Version,
+        Pid = image.Pid,
+        HomeHostname = image.HomeHostname,
+        AgentArea = image.AgentArea,
+        AgentSlots = image.AgentSlots,
+        Threads = { image.Threads.Select(thread => new ThreadImage
+        {
+            Slot = thread.Slot,
+            Usage = thread.Usage,
+            Affinity = thread.Affinity,
+            ResumedCall = thread.ResumedCall,
+            ResumedDeadlineNs = thread.ResumedDeadlineNs,
+        }) },
+        Actions = { image.Actions },
+        Usage = image.Usage,
+    };
 
     private void EndHandover()
     {

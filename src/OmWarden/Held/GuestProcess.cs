@@ -28,7 +28,7 @@ internal enum GuestState
     Ended,
 }
 
-internal sealed partial class GuestProcess : HeldProcess
+internal sealed partial class GuestProcess : HeldProcess, ICellBody
 {
     private const int SIGKILL = 9;
     private const string MemoryIsShort = "the memory of its cell is nearly used up";
@@ -41,22 +41,21 @@ internal sealed partial class GuestProcess : HeldProcess
     private readonly string home;
     private uint epoch;
     private ProcessImage image;
-    private CellProcess? cell;
+    private SharedCell? cell;
+    private int bodyPid; // in our pid namespace
+    private SafeFileHandle? bodyPidfd;
     private RestoringProcess? restoring;
     private FrozenProcess? frozen;
-    private SafeFileHandle? listener;
     private RemoteSide? remote;
-    private uint firstId;
     private bool undoing; // frozen, and let go as soon as home says that its epoch is still in force
-    private MemoryGuard? memory;
     private bool memoryIsShort;
 
-    internal GuestProcess(WardenRestore request, WardenContext context, Action<HeldProcess> ended)
-        : base(request.Key, context, ended)
+    internal GuestProcess(ulong key, uint epoch, ProcessImage image, string home, WardenContext context)
+        : base(key, context)
     {
-        home = request.Home;
-        epoch = request.Epoch;
-        image = request.Image;
+        this.home = home;
+        this.epoch = epoch;
+        this.image = image;
         log = context.Logger<GuestProcess>();
     }
 
@@ -99,7 +98,7 @@ internal sealed partial class GuestProcess : HeldProcess
         var described = new Protocol.V1.HeldProcess
         {
             Key = Key,
-            Pid = cell?.BodyPid ?? 0,
+            Pid = bodyPid,
             HomePid = image.Pid,
             Epoch = epoch,
             Peer = home,
@@ -133,31 +132,20 @@ internal sealed partial class GuestProcess : HeldProcess
         var clock = new CellClock(
             Math.Max(image.Clocks.MonotonicNs - here.MonotonicNs, request.Ahead?.MonotonicNs ?? long.MinValue),
             Math.Max(image.Clocks.BoottimeNs - here.BoottimeNs, request.Ahead?.BoottimeNs ?? long.MinValue));
-        firstId = SubordinateIds.Draw(Context.TakenIds);
         try
         {
-            cell = CellProcess.Create(new()
-            {
-                Helper = Context.Options.CellHelper,
-                Instance = Context.Options.Instance,
-                Key = Key,
-                InnerPid = image.Pid,
-                FirstId = firstId,
-                Hostname = image.HomeHostname,
-                Limits = request.Limits ?? new(),
-                Clock = clock,
-            }, Context.Cgroups);
+            cell = SharedCell.Create(Context, Key, image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
         }
         catch (Exception refused) when (refused is CellException or IOException)
         {
             Discard();
             return Replies.Failed(Stage.Restore, refused.Message, (refused as CellException)?.Errno ?? 0);
         }
-        WatchCell(cell);
+        cell.Join(this);
         Outcome<RestoringProcess> begun;
         try
         {
-            begun = RestoringProcess.Begin(cell.BodyPid, image, cell.NextTid);
+            begun = RestoringProcess.Begin(bodyPid, image, cell.NextTid);
         }
         catch (CellException broken)
         {
@@ -176,7 +164,7 @@ internal sealed partial class GuestProcess : HeldProcess
         {
             Restoring = new()
             {
-                MemoryPid = cell.BodyPid,
+                MemoryPid = bodyPid,
                 FileBase = { restoring.FileBases },
                 RestoreUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds,
             },
@@ -190,13 +178,18 @@ internal sealed partial class GuestProcess : HeldProcess
         Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { SeccompProgram = SyscallTable.SeccompFilter });
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
-        listener = finished.Value;
+        int errno = cell!.Serve(finished.Value!);
+        if (errno != 0)
+            return Replies.Failed(Broken(Stage.Restore, "serving the cell", errno));
         engineState = Memfd.Create("om-guest", OmEngine.StateBytes(image.AgentSlots));
         BeginHandover();
         if (OpenRemote() is { } failure)
             return Replies.Failed(failure);
         foreach (ThreadImage thread in image.Threads)
             CarryOver(thread);
+        errno = -cell.Gate!.Start();
+        if (errno != 0)
+            return Replies.Failed(Broken(Stage.Restore, "serving the cell", errno));
         State = GuestState.Ready;
         return Replies.Done();
     }
@@ -219,7 +212,7 @@ internal sealed partial class GuestProcess : HeldProcess
         }
         State = GuestState.Remote;
         Mover = null;
-        GuardMemory();
+        cell!.GuardMemory();
         WriteRecord(runs: true);
         return Replies.Done();
     }
@@ -229,6 +222,8 @@ internal sealed partial class GuestProcess : HeldProcess
         long begin = Stopwatch.GetTimestamp();
         if (held is not null)
             return Replies.Failed(Failures.Refused(Stage.Freeze, Refusals.Stopped()));
+        if (BoundByVfork() is { } bound)
+            return Replies.Failed(Failures.Refused(Stage.Freeze, bound));
         do
         {
             Outcome<FrozenProcess> stopped = StopAll(request.Returns ? Quiesce.Return : Quiesce.Move);
@@ -272,7 +267,7 @@ internal sealed partial class GuestProcess : HeldProcess
             Frozen = new()
             {
                 Image = image,
-                MemoryPid = cell.BodyPid,
+                MemoryPid = bodyPid,
                 FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin, between).TotalMicroseconds,
                 SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
             },
@@ -345,7 +340,7 @@ internal sealed partial class GuestProcess : HeldProcess
         Outcome thawed = frozen!.Thaw();
         frozen.Dispose();
         frozen = null;
-        memory?.Tighten();
+        cell!.Tighten(this);
         State = GuestState.Remote;
         Mover = null;
         return Replies.Of(thawed);
@@ -356,25 +351,26 @@ internal sealed partial class GuestProcess : HeldProcess
         State = GuestState.Ended;
         EndHandover();
         // Killed before it is let go: letting go of a stopped body would run it.
-        if (cell is not null)
-            Processes.SendSignal(cell.BodyPidfd, SIGKILL);
+        if (bodyPidfd is not null)
+            Processes.SendSignal(bodyPidfd, SIGKILL);
         remote?.Dispose();
         restoring?.Dispose();
         frozen?.Dispose();
         LetGo();
-        memory?.Dispose();
-        listener?.Dispose();
-        if (cell?.End() == false)
+        if (bodyPidfd is not null)
+            Processes.WaitForEnd(bodyPidfd); // its pid is free then
+        released?.Invoke();
+        if (cell?.Leave(this) == false)
             LogCgroupLeft(Key, cell.CgroupName);
-        Context.TakenIds.Remove(firstId);
+        bodyPidfd?.Dispose();
         Forget();
         return Replies.Done();
     }
 
-    /// <summary>Null: done. The listener stays ours: it is needed again when the remote goes on under another epoch.</summary>
+    /// <summary>Null: done.</summary>
     private Failure? OpenRemote()
     {
-        remote = RemoteSide.Open(Context.Engine!, Key, epoch, cell!.BodyPid, image.Pid, cell.BodyPidfd, listener!, home, AgentArea.Of(image), engineState, out int errno);
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, bodyPid, image.Pid, bodyPidfd!, cell!.Gate!, home, AgentArea.Of(image), engineState, out int errno);
         if (remote is null)
             return Broken(Stage.Restore, "serving the remote", errno);
         foreach (ThreadImage thread in image.Threads)
@@ -421,30 +417,23 @@ internal sealed partial class GuestProcess : HeldProcess
         };
     }
 
+    int ICellBody.InnerPid => image.Pid;
+
+    ulong ICellBody.ResidentBytes => Processes.ResidentBytes(bodyPid);
+
     // It would be a pity to lose the only body there is: home, or whom home finds, has more room.
-    private void GuardMemory() => memory = cell!.GuardMemory(() => _ = Queue.Run(() =>
+    void ICellBody.MemoryIsShort() => _ = Queue.Run(() =>
     {
         if (State is not GuestState.Remote)
             return false;
         memoryIsShort = true;
         Context.Tell(new() { BringHome = new() { Key = Key, Reason = MemoryIsShort } });
         return true;
-    }));
+    });
 
-    private void WatchCell(CellProcess watched)
+    void ICellBody.BodyEnded(int waitStatus) => _ = Queue.Run(() =>
     {
-        var thread = new Thread(() =>
-        {
-            if (watched.NextExit() is { } exit)
-                _ = Queue.Run(() => BodyEnded(watched, exit.Status));
-        }, 256 << 10)
-        { IsBackground = true, Name = $"cell {Key:x16}" };
-        thread.Start();
-    }
-
-    private bool BodyEnded(CellProcess ofCell, int waitStatus)
-    {
-        if (State is GuestState.Ended || ofCell != cell)
+        if (State is GuestState.Ended)
             return false;
         int signal = waitStatus & 0x7f;
         LogBodyEnded(Key, waitStatus);
@@ -453,7 +442,7 @@ internal sealed partial class GuestProcess : HeldProcess
         Discard();
         Ended(waitStatus, "the body ended");
         return true;
-    }
+    });
 
     [LoggerMessage(EventId = 310, Level = LogLevel.Warning, Message = "key {Key:x16}: cgroup {Name} not removed; swept at the next start")]
     private partial void LogCgroupLeft(ulong key, string name);

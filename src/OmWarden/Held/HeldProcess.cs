@@ -6,10 +6,10 @@ using OpenMosix.Warden.Control;
 
 namespace OpenMosix.Warden.Held;
 
-internal abstract class HeldProcess(ulong key, WardenContext context, Action<HeldProcess> ended)
+internal abstract class HeldProcess(ulong key, WardenContext context)
 {
     internal ulong Key { get; } = key;
-    internal SerialQueue Queue { get; } = new();
+    internal SerialQueue Queue { get; init; } = new();
 
     /// <summary>Whose move is under way and not committed: undone when that connection ends.</summary>
     internal ControlConnection? Mover { get; set; }
@@ -24,7 +24,7 @@ internal abstract class HeldProcess(ulong key, WardenContext context, Action<Hel
     internal abstract Protocol.V1.HeldProcess Describe();
 
     /// <summary>The warden forgets it.</summary>
-    protected void Forget() => ended(this);
+    protected void Forget() => Context.Held.Remove(this);
 
     protected FromWarden Unexpected(string stage, object state, ToWarden request) =>
         Replies.Failed(stage, $"{request.RequestCase} does not fit a process that is {state} here");

@@ -19,8 +19,9 @@ internal sealed partial class HomeProcess
     private string StoreKey => $"{Key:x16}";
 
     /// <summary>A deputy that an earlier warden kept; null when what it left is not whole.</summary>
-    internal static HomeProcess? Adopt(string storeKey, DescriptorStore store, WardenContext context, Action<HeldProcess> ended)
+    internal static HomeProcess? Adopt(string storeKey, WardenContext context)
     {
+        DescriptorStore store = context.Store;
         SafeFileHandle? pidfd = store.Take(StoreKind, storeKey, "pidfd"), arena = store.Take(StoreKind, storeKey, "arena"),
             state = store.Take(StoreKind, storeKey, "engine"), memfd = store.Take(StoreKind, storeKey, "record");
         var record = memfd is null ? null : new Record<HandoverHome>(memfd);
@@ -29,7 +30,7 @@ internal sealed partial class HomeProcess
             store.Drop(StoreKind, storeKey, "pidfd", "arena", "engine", "record");
             return null;
         }
-        return new(left.Key, left.Pid, pidfd, context, ended)
+        return new(left.Key, left.Pid, pidfd, context)
         {
             record = record,
             engineState = state,

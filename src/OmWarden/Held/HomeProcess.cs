@@ -7,6 +7,7 @@ using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Restore;
 using OpenMosix.Checkpoint.Snapshot;
+using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Control;
@@ -43,10 +44,11 @@ internal sealed partial class HomeProcess : HeldProcess
     private DeputyProcess? deputy;
     private RestoringProcess? restoring;
     private string bodyNode = "";
+    private ulong parentKey; // of the deputy that forked it
     private uint epoch;
 
-    internal HomeProcess(ulong key, int pid, SafeFileHandle pidfd, WardenContext context, Action<HeldProcess> ended)
-        : base(key, context, ended)
+    internal HomeProcess(ulong key, int pid, SafeFileHandle pidfd, WardenContext context)
+        : base(key, context)
     {
         this.pid = pid;
         this.pidfd = pidfd;
@@ -60,6 +62,7 @@ internal sealed partial class HomeProcess : HeldProcess
     internal int Pid => pid;
     internal SafeFileHandle Pidfd => pidfd;
     internal ulong AgentArea => deputy?.Area.Base.Value ?? 0;
+    internal AgentArea Area => deputy!.Area;
     internal bool Away => State is HomeState.DeputyKept or HomeState.Deputy;
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
@@ -200,10 +203,19 @@ internal sealed partial class HomeProcess : HeldProcess
 
     private FromWarden Committed()
     {
-        State = HomeState.Deputy;
-        Mover = null;
-        // Before the first page goes: from here on it cannot be taken back.
-        WriteRecord();
+        lock (Forking)
+        {
+            State = HomeState.Deputy;
+            Mover = null;
+            // Before the first page goes: from here on it cannot be taken back.
+            WriteRecord();
+            DropPages();
+        }
+        return Replies.Done();
+    }
+
+    private void DropPages()
+    {
         Side!.Reserve(Leader, true);
         foreach (DropRange range in deputy!.Drop)
         {
@@ -213,7 +225,6 @@ internal sealed partial class HomeProcess : HeldProcess
                 LogKept(Key, range.Address.Value, range.Bytes, (int)-result);
         }
         Side.Reserve(Leader, false);
-        return Replies.Done();
     }
 
     /// <summary>The body never ran elsewhere: the deputy becomes the process again.</summary>
@@ -296,6 +307,7 @@ internal sealed partial class HomeProcess : HeldProcess
         if (State == HomeState.Native)
             return;
         Side?.Control(OmEngine.OM_CONTROL_GONE);
+        EndUnclaimed();
         frozen?.Dispose();
         restoring?.Dispose();
         CloseSide();

@@ -13,6 +13,7 @@ internal sealed class WardenContext(WardenOptions options, CgroupTree cgroups, D
     internal WardenOptions Options { get; } = options;
     internal CgroupTree Cgroups { get; } = cgroups;
     internal DescriptorStore Store { get; } = store;
+    internal HeldProcesses Held { get; } = new();
     internal HashSet<uint> TakenIds { get; } = [];
     internal Sleepers Sleepers { get; } = new();
     internal string Node { get; set; } = "";

@@ -84,7 +84,7 @@ internal static unsafe partial class OmEngine
         internal int pid;
         internal int home_pid;
         internal int pidfd;
-        internal int listener;
+        internal nint gate;
         internal byte* home;
         internal ulong area;
         internal uint slots;
@@ -142,6 +142,13 @@ internal static unsafe partial class OmEngine
     internal static partial int om_home_take_signals(nint home, uint slot, uint queued, om_signal* signals, uint capacity);
     [LibraryImport(Library)]
     internal static partial void om_home_counters(nint home, om_counters* counters);
+
+    [LibraryImport(Library)]
+    internal static partial int om_gate_open(int listener, int stateFd, nint* gate);
+    [LibraryImport(Library)]
+    internal static partial int om_gate_start(nint gate);
+    [LibraryImport(Library)]
+    internal static partial void om_gate_close(nint gate);
 
     [LibraryImport(Library)]
     internal static partial int om_remote_open(nint engine, om_remote_options* options, nint* remote);

@@ -48,6 +48,20 @@ internal static unsafe partial class Processes
         return int.Parse(line.AsSpan(line.LastIndexOf('\t')), CultureInfo.InvariantCulture);
     }
 
+    /// <summary>0 when it has ended.</summary>
+    internal static ulong ResidentBytes(int pid)
+    {
+        try
+        {
+            string[] pages = File.ReadAllText($"/proc/{pid}/statm").Split(' '); // proc_pid_statm(5)
+            return ulong.Parse(pages[1], CultureInfo.InvariantCulture) * (ulong)Environment.SystemPageSize;
+        }
+        catch (IOException)
+        {
+            return 0;
+        }
+    }
+
     /// <summary>0 or -errno (-3 ESRCH: it has ended).</summary>
     internal static int SendSignal(SafeHandle pidfd, int signal)
     {

@@ -15,6 +15,9 @@ internal sealed class Dispositions
                 classes[action.Signal] = (action.Handler <= 1 ? (int)action.Handler : SignalAction.Handler, action.Flags & Telling);
     }
 
+    /// <summary>Those of a child that has just been forked.</summary>
+    internal Dispositions(Dispositions parent) => parent.classes.CopyTo(classes, 0);
+
     /// <summary>False when nothing changes for home.</summary>
     internal bool Change(int signal, int disposition, ulong flags)
     {

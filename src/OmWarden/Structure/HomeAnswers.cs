@@ -28,6 +28,8 @@ internal static class HomeAnswers
         ReadOnlySpan<byte> what = request[HomeRequest.SlotBytes..];
         if (kind == HomeRequest.Clone && what.Length == 8)
             return Clone(side, slot, BinaryPrimitives.ReadUInt64LittleEndian(what));
+        if (kind == HomeRequest.Fork && what.Length == 8)
+            return ForkAtHome.Run(process, side, slot, BinaryPrimitives.ReadUInt64LittleEndian(what));
         long result = kind switch
         {
             HomeRequest.Exit when what.Length == 4 => Exit(process, side, slot, BinaryPrimitives.ReadInt32LittleEndian(what)),
@@ -36,6 +38,7 @@ internal static class HomeAnswers
                 BinaryPrimitives.ReadInt32LittleEndian(what[4..]), BinaryPrimitives.ReadUInt64LittleEndian(what[8..])),
             HomeRequest.Execute => ExecuteAtHome.Run(process, side, slot, what),
             HomeRequest.ThreadExit when what.Length == 4 => side.Exit(slot, BinaryPrimitives.ReadInt32LittleEndian(what)),
+            HomeRequest.ForkUndone => ForkAtHome.Undo(process, side, slot),
             _ => -EINVAL,
         };
         return HomeRequest.Result(result);

@@ -19,7 +19,14 @@ internal static class HomeRequest
     /// <summary>int32 status: the thread ends.</summary>
     internal const uint ThreadExit = 6;
 
+    /// <summary>uint64 flags of clone(2): the thread makes a process. Reply: int64 pid or -errno, uint64 key of the new one, int32 pidfd (CLONE_PIDFD), 4
+    /// unused. Its body is expected here with epoch 1.</summary>
+    internal const uint Fork = 7;
+    /// <summary>int32 unused: what the thread was given last has no body and never will.</summary>
+    internal const uint ForkUndone = 8;
+
     internal const int SlotBytes = 4;
+    internal const int ForkReplyBytes = 24;
 
     internal static byte[] Of(uint slot, ReadOnlySpan<byte> what)
     {

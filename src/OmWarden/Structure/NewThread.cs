@@ -45,8 +45,11 @@ internal static class NewThread
     {
         try
         {
-            Outcome<int> made = maker.CloneThread(guest.Cell.NextTid, tid);
-            return made.Ok ? made.Value : null;
+            lock (guest.Cell.Births)
+            {
+                Outcome<int> made = maker.CloneThread(guest.Cell.NextTid, tid);
+                return made.Ok ? made.Value : null;
+            }
         }
         catch (CellException)
         {

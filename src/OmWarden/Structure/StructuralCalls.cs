@@ -39,7 +39,7 @@ internal static class StructuralCalls
                 NewThread.Conduct(guest, call);
                 break;
             case fork or vfork or clone:
-                guest.GoHome(call, "fork");
+                NewProcess.Conduct(guest, call);
                 break;
             case kill or tgkill or rt_sigqueueinfo or rt_tgsigqueueinfo:
                 OwnSignal.Conduct(guest, call);

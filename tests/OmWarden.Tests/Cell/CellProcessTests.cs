@@ -66,7 +66,7 @@ public sealed class CellProcessTests
         CellProcess cell = CellProcess.Create(Options(77), Tree);
         try
         {
-            Assert.Equal(0, Interop.Processes.SendSignal(cell.BodyPidfd, 11));
+            Assert.Equal(0, Interop.Processes.SendSignal(cell.BodyPidfd!, 11));
             CellReport exit = Assert.NotNull(cell.NextExit());
             Assert.Equal(77, exit.Pid);
             Assert.Equal(11, exit.Status & 0x7f);

@@ -16,11 +16,17 @@
 #define SIG_SETMASK         2
 #define CLONE_PARENT_SETTID 0x100000
 #define ARCH_SET_FS         0x1002
+#define MREMAP_MAYMOVE      1
+#define MREMAP_FIXED        2
+#define NR_MUNMAP           11
 #define NR_RT_SIGPROCMASK   14
+#define NR_MREMAP           25
+#define NR_CLONE            56
 #define NR_EXIT             60
 #define NR_ARCH_PRCTL       158
 #define NR_FUTEX            202
 #define NR_SET_TID_ADDRESS  218
+#define NR_EXIT_GROUP       231
 
 _Static_assert(offsetof(struct om_slot, tid) == 20, "SLOT_TID of deputy.S");
 _Static_assert(offsetof(struct om_slot, cancel) == 24, "SLOT_CANCEL of deputy.S");
@@ -33,6 +39,7 @@ struct answer {
 
 struct answer om_deputy_call(struct om_slot *slot, uint32_t request);
 int64_t om_deputy_clone(uint64_t flags, uint64_t tls, uint64_t slot);
+_Noreturn void om_deputy_entry(struct om_slot *slot, struct om_slot **tls);
 void om_deputy_run(struct om_slot *slot, struct om_slot **tls);
 void om_signal_handler(int signo, uint8_t *info, uint8_t *context);
 extern char om_call_begin[], om_call_end[], om_call_cancelled[];
@@ -65,6 +72,35 @@ static struct answer make_thread(const struct om_slot *slot)
 	return answer;
 }
 
+/* The first thread's stack is here as it was in the parent, and free. */
+_Noreturn static void be_child(uint64_t arena, uint32_t slots, uint64_t own_arena)
+{
+	uint64_t bytes = OM_ARENA_BYTES(slots);
+	uint64_t threads = arena - OM_AREA_ARENA_OFFSET(slots) + OM_AREA_THREADS_OFFSET;
+
+	if (om_syscall(NR_MREMAP, own_arena, bytes, bytes, MREMAP_MAYMOVE | MREMAP_FIXED, arena, 0) != (int64_t)arena)
+		for (;;)
+			om_syscall(NR_EXIT_GROUP, 255, 0, 0, 0, 0, 0);
+	om_deputy_entry((struct om_slot *)(arena + OM_ARENA_SLOT_OFFSET(0)),
+			(struct om_slot **)(threads + OM_THREAD_TLS));
+}
+
+/* With every signal blocked, as above. */
+static struct answer make_process(const struct om_slot *slot)
+{
+	struct answer answer = {0, 0};
+	uint64_t arena = slot->arena, own_arena = slot->args[1];
+	uint32_t slots = ((const struct om_arena *)arena)->slots;
+
+	set_mask(~0ull);
+	answer.result = om_syscall(NR_CLONE, slot->args[0], 0, slot->args[2], 0, 0, 0);
+	if (answer.result == 0)
+		be_child(arena, slots, own_arena);
+	om_syscall(NR_MUNMAP, own_arena, OM_ARENA_BYTES(slots), 0, 0, 0, 0);
+	set_mask(0);
+	return answer;
+}
+
 /* What is queued for the process from here on another thread takes. */
 _Noreturn static void end_thread(struct om_slot *slot)
 {
@@ -79,6 +115,8 @@ static struct answer execute(struct om_slot *slot, uint32_t request)
 	switch (slot->number) {
 	case OM_DEPUTY_CLONE:
 		return make_thread(slot);
+	case OM_DEPUTY_FORK:
+		return make_process(slot);
 	case OM_DEPUTY_EXIT:
 		end_thread(slot);
 	default:

@@ -34,7 +34,8 @@
 
 typedef struct om_engine om_engine;
 typedef struct om_home om_home;     /* home's side of one process that is away: deputy + arena */
-typedef struct om_remote om_remote; /* the hosting side: remote + seccomp listener */
+typedef struct om_remote om_remote; /* the hosting side */
+typedef struct om_gate om_gate;     /* a seccomp listener, of one remote or several */
 
 /* What a restarted warden needs of a process besides its descriptors (KERNEL.md 22): a page for the process and one for
  * each slot. */
@@ -115,8 +116,9 @@ struct om_home_options {
 	uint64_t key;
 	int32_t pid; /* the deputy, in the warden's pid namespace */
 	int pidfd;   /* borrowed: the engine duplicates */
-	/* Made with MFD_ALLOW_SEALING: the engine seals its size. */
-	int arena_fd; /* memfd of OM_ARENA_BYTES(slots); the engine duplicates and maps it */
+	/* Of OM_ARENA_BYTES(slots); the engine duplicates and maps it. A memfd made with MFD_ALLOW_SEALING, whose size
+	 * the engine seals, or what /proc/PID/map_files has of a shared anonymous mapping. */
+	int arena_fd;
 	uint32_t slots;
 	uint64_t arena_address;   /* where the deputy has it */
 	uint64_t threads_address; /* where it has its threads' stacks: slot 0's part */
@@ -168,13 +170,22 @@ void om_home_counters(om_home *home, struct om_counters *counters);
 
 /* ---- the hosting side -------------------------------------------------------------------------------------------- */
 
+/* Takes the notifications of one seccomp listener: of a body, and of what it forks here, which has the same filter. The
+ * engine duplicates both descriptors. state_fd: memfd of OM_STATE_BYTES(0), as a remote's; -1: none. */
+int om_gate_open(int listener, int state_fd, om_gate **gate);
+/* From now on notifications are taken: of a thread that no remote has named with -ENOSYS, so all remotes that there are
+ * have been opened before. Those of one that home has not welcomed yet wait. */
+int om_gate_start(om_gate *gate);
+/* Before the remotes of bodies that go on under another warden: what arrives is left to that. */
+void om_gate_close(om_gate *gate);
+
 struct om_remote_options {
 	uint64_t key;
 	uint32_t epoch;
 	int32_t pid;      /* the remote, in the warden's pid namespace */
 	int32_t home_pid; /* as the body knows itself: signals it sends itself are handed out, to be sent here */
 	int pidfd;        /* borrowed */
-	int listener;     /* seccomp listener: the engine duplicates */
+	om_gate *gate;    /* where its notifications arrive; kept until it is closed */
 	const char *home; /* node id */
 	uint64_t area;    /* base of the agent area: never a valid buffer of a call */
 	uint32_t slots;

@@ -385,6 +385,19 @@ static int take_over(struct om_home *home)
 	return 0;
 }
 
+/* Whoever gets hold of a descriptor of it could shrink it under us: SIGBUS. Sealed it stays; and of a shared anonymous
+ * mapping nobody gets one but root (/proc/PID/map_files). */
+static bool keeps_size(int arena_fd)
+{
+	static const char anonymous[] = "/dev/zero (deleted)";
+	char path[32], name[sizeof(anonymous) + 1];
+	if (!fcntl(arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) || fcntl(arena_fd, F_GET_SEALS) & F_SEAL_SHRINK)
+		return true;
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", arena_fd);
+	ssize_t bytes = readlink(path, name, sizeof(name));
+	return bytes == sizeof(anonymous) - 1 && !memcmp(name, anonymous, sizeof(anonymous) - 1);
+}
+
 static int map_arena(struct om_home *home, int arena_fd)
 {
 	struct stat st;
@@ -392,10 +405,7 @@ static int map_arena(struct om_home *home, int arena_fd)
 		return -errno;
 	if (st.st_size < (off_t)OM_ARENA_BYTES(home->slots))
 		return -EINVAL;
-	/* Whoever gets hold of a descriptor of it could shrink it under us: SIGBUS. Sealed it stays. */
-	if (fcntl(arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) && errno != EPERM)
-		return -errno;
-	if (!(fcntl(arena_fd, F_GET_SEALS) & F_SEAL_SHRINK))
+	if (!keeps_size(arena_fd))
 		return -EPERM;
 	void *arena = mmap(NULL, OM_ARENA_BYTES(home->slots), PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0);
 	if (arena == MAP_FAILED)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
- * The hosting side of one process, as its files share it. Notifications come on the receiver's thread, answers on the
- * link's thread; `lock` is the mutex of everything that changes.
+ * The hosting side of one process, as its files share it. Notifications come on the gate's thread, answers on the
+ * link's thread; `lock` is the mutex of everything that changes. It may be held when a gate's is taken, never the other
+ * way round.
  *
  * Home has one slot for each thread, so a thread has one call on its way at a time: `active`. A call of the body that
  * comes while the warden's own is on its way in this slot is queued.
@@ -9,13 +10,13 @@
 #ifndef OM_REMOTE_H
 #define OM_REMOTE_H
 
+#include "om_gate.h"
 #include "om_internal.h"
 #include "om_marshal.h"
 #include "om_seccomp.h"
 
 #define OM_REMOTE_STATE_MAGIC 0x32304d5252454d01ull
 #define OM_NUMBERS            512u /* system calls that are counted */
-#define OM_TID_BUCKETS        256u
 
 enum om_phase {
 	OM_PHASE_NONE,
@@ -40,9 +41,6 @@ struct om_remote_state {
 	uint32_t welcomed; /* home has accepted `epoch` */
 	uint32_t ask_seq;
 	uint32_t reserved;
-	/* Straight from SECCOMP_IOCTL_NOTIF_RECV: nothing lies between the kernel's handing it over and its being
-	 * noted. It goes to the page of its thread at once. id 0: nothing. */
-	struct seccomp_notif arrived;
 };
 _Static_assert(sizeof(struct om_remote_state) <= OM_STATE_PAGE, "om_remote_state");
 
@@ -86,7 +84,7 @@ struct om_own_call {
 /* One thread of the body. Made with the first that has the slot, and kept for the next. */
 struct om_remote_thread {
 	struct om_remote *remote;
-	struct om_remote_thread *next; /* with the same bucket of tids */
+	struct om_remote_thread *next; /* with the same bucket of tids, in the gate */
 	uint32_t slot;
 	int32_t inner; /* tid in the cell, and at home */
 	struct om_remote_thread_state *state;
@@ -114,13 +112,15 @@ struct om_remote {
 	struct om_engine *engine;
 	uint64_t key;
 	int32_t pid, home_pid;
-	int pidfd, listener, wake;
+	int pidfd;
+	struct om_gate *gate;
+	struct om_remote *next_noted; /* in the gate's list */
+	bool in_noted;
 	struct om_peer *home;
 	uint64_t area;
 	uint32_t slots;
 	struct om_remote_state *state;
 	struct om_remote_thread **threads; /* by slot; NULL: it was never used here */
-	struct om_remote_thread *by_tid[OM_TID_BUCKETS];
 
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
@@ -136,8 +136,7 @@ struct om_remote {
 	struct om_usage told;         /* of this one */
 	struct om_own_call own;
 
-	pthread_t receiver;
-	bool receiving;
+	bool serving; /* home has welcomed us: what its threads want is taken, and not only noted */
 
 	struct om_buffer ask, ask_reply;
 	bool asking, ask_done;
@@ -167,13 +166,14 @@ int om_remote_send(struct om_remote *remote, uint16_t kind, uint32_t slot, uint3
 void om_remote_hello(struct om_remote *remote, uint64_t connection_id);
 /* NULL: no thread has that slot. */
 struct om_remote_thread *om_remote_thread_of(struct om_remote *remote, uint32_t slot);
-struct om_remote_thread *om_remote_thread_by_tid(struct om_remote *remote, int32_t tid);
 /* By its tid in the cell; 0: `self`. NULL: it is none of this process. */
 struct om_remote_thread *om_remote_thread_inner(struct om_remote_thread *self, int32_t tid);
 /* NULL: none waits for the answer to this one. */
 struct om_remote_thread *om_remote_thread_waiting(struct om_remote *remote, uint64_t notification);
 /* Makes known again which threads the state names. */
 int om_remote_threads_taken_over(struct om_remote *remote);
+/* Nothing that arrives is theirs any more. */
+void om_remote_threads_closed(struct om_remote *remote);
 void om_remote_thread_free(struct om_remote_thread *thread);
 /* The marshalled request of the body or of ours goes out, now or when the link is there. */
 void om_remote_post(struct om_remote_thread *thread, bool own);
@@ -206,6 +206,9 @@ int64_t om_remote_restart(const struct om_remote_thread *thread, bool begun);
 bool om_remote_is_rest(const struct om_remote_thread *thread);
 /* The body's call, cancelled or queued, ends as a signal or a stop wants it. */
 void om_remote_end_cancelled(struct om_remote_thread *thread);
-void *om_remote_receiver(void *remote);
+/* On the gate's thread: a notification that was noted in the thread's state. */
+void om_remote_take(struct om_remote_thread *thread);
+/* On the gate's thread: what was noted before, and nothing done about it. */
+void om_remote_take_noted(struct om_remote *remote);
 
 #endif

@@ -1,34 +1,19 @@
 /* SPDX-License-Identifier: MIT
  *
- * Takes the notifications of all the body's threads: one receiver per listener (KERNEL.md 20). What each call is comes
- * from the system-call table alone; the body is not trusted, its memory is read once by om_marshal and the notification
- * is checked to be still the same one after that. Calls home are finished on the link's thread.
+ * What becomes of a notification of one of the body's threads, on the gate's thread. What each call is comes from the
+ * system-call table alone; the body is not trusted, its memory is read once by om_marshal and the notification is
+ * checked to be still the same one after that. Calls home are finished on the link's thread.
  */
 #include <errno.h>
-#include <poll.h>
 #include <signal.h>
 #include <string.h>
-#include <sys/ioctl.h>
 
 #include "om_remote.h"
-
-static void respond(struct om_remote *remote, uint64_t notification, int64_t value, uint32_t flags)
-{
-	struct seccomp_notif_resp response = {.id = notification, .flags = flags};
-	if (value < 0 && value > -4096)
-		response.error = (int32_t)value;
-	else
-		response.val = value;
-	if (flags & SECCOMP_USER_NOTIF_FLAG_CONTINUE)
-		response.error = 0, response.val = 0;
-	/* ENOENT: the body was killed meanwhile; its pidfd tells the warden. */
-	ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
-}
 
 void om_remote_answer_body(struct om_remote_thread *thread, int64_t value, uint32_t flags)
 {
 	struct om_remote_thread_state *state = thread->state;
-	respond(thread->remote, state->call.id, value, flags);
+	om_gate_respond(thread->remote->gate, state->call.id, value, flags);
 	state->phase = OM_PHASE_NONE;
 	state->call.id = 0;
 	if (thread->active == OM_ACTIVE_BODY)
@@ -75,7 +60,7 @@ void om_remote_postpone(om_remote *remote, uint64_t notification)
 
 bool om_remote_still_waits(struct om_remote_thread *thread)
 {
-	return ioctl(thread->remote->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &thread->state->call.id) == 0;
+	return om_gate_waits(thread->remote->gate, thread->state->call.id);
 }
 
 /* The rest of a call that was cut short without a handler having run: what is left of its time and of its data. */
@@ -204,8 +189,7 @@ static bool is_own_signal(const struct om_remote *remote, int number, const uint
 	       signo != SIGCONT;
 }
 
-/* What is in the thread's state->call. */
-static void take(struct om_remote_thread *thread)
+void om_remote_take(struct om_remote_thread *thread)
 {
 	struct om_remote *remote = thread->remote;
 	struct om_remote_thread_state *state = thread->state;
@@ -213,6 +197,10 @@ static void take(struct om_remote_thread *thread)
 	uint64_t args[6];
 
 	pthread_mutex_lock(&remote->lock);
+	if (!remote->serving || remote->closed || !state->call.id || state->phase != OM_PHASE_NONE) {
+		pthread_mutex_unlock(&remote->lock); /* noted; or taken back meanwhile */
+		return;
+	}
 	memcpy(args, state->call.data.args, sizeof(args));
 	const struct om_syscall *sc = om_syscall_of(state->call.data.nr, args);
 	bool refused = sc->side == OM_SIDE_UNKNOWN || sc->side == OM_SIDE_REFUSE;
@@ -241,64 +229,14 @@ static void take(struct om_remote_thread *thread)
 		om_remote_hand_out(thread);
 }
 
-/* Gives what has arrived to its thread. NULL: there is none, or it waits already: a process that got hold of this
- * filter. */
-static struct om_remote_thread *accept_arrived(struct om_remote *remote)
+void om_remote_take_noted(struct om_remote *remote)
 {
-	struct seccomp_notif *arrived = &remote->state->arrived;
-	pthread_mutex_lock(&remote->lock);
-	struct om_remote_thread *thread = om_remote_thread_by_tid(remote, (int32_t)arrived->pid);
-	if (thread && thread->state->call.id && thread->state->call.id != arrived->id)
-		thread = NULL;
-	if (thread)
-		thread->state->call = *arrived;
-	else
-		respond(remote, arrived->id, -ENOSYS, 0);
-	arrived->id = 0;
-	pthread_mutex_unlock(&remote->lock);
-	return thread;
-}
-
-static void receive(struct om_remote *remote)
-{
-	struct seccomp_notif *arrived = &remote->state->arrived;
-	memset(arrived, 0, sizeof(*arrived)); /* the kernel insists */
-	if (ioctl(remote->listener, SECCOMP_IOCTL_NOTIF_RECV, arrived)) {
-		arrived->id = 0;
-		return; /* ENOENT: killed between poll and here */
-	}
-	struct om_remote_thread *thread = accept_arrived(remote);
-	if (thread)
-		take(thread);
-}
-
-/* Noted by a warden before us, which had done nothing about them yet. */
-static void take_noted(struct om_remote *remote)
-{
-	if (remote->state->arrived.id)
-		accept_arrived(remote);
 	for (uint32_t i = 0; i < remote->slots; i++) {
 		pthread_mutex_lock(&remote->lock);
 		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
 		bool noted = thread && thread->state->call.id && thread->state->phase == OM_PHASE_NONE;
 		pthread_mutex_unlock(&remote->lock);
 		if (noted)
-			take(thread);
+			om_remote_take(thread);
 	}
-}
-
-void *om_remote_receiver(void *argument)
-{
-	struct om_remote *remote = argument;
-	struct pollfd fds[2] = {{.fd = remote->listener, .events = POLLIN}, {.fd = remote->wake, .events = POLLIN}};
-	take_noted(remote);
-	while (!remote->closed) {
-		if (poll(fds, 2, -1) < 0)
-			continue;
-		if (fds[1].revents || fds[0].revents & (POLLHUP | POLLERR | POLLNVAL))
-			break;
-		receive(remote);
-	}
-	om_remote_put(remote);
-	return NULL;
 }

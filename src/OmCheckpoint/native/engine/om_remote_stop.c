@@ -26,6 +26,8 @@ static void begin(struct om_remote_thread *thread, enum om_quiesce why)
 		om_remote_finish(thread);
 	else if (state->phase == OM_PHASE_SENT && (!state->pieces || om_marshal_waits(&thread->marshal)))
 		om_remote_cancel(thread);
+	else if (state->phase == OM_PHASE_NONE && state->call.id && !thread->remote->serving)
+		om_remote_answer_body(thread, om_remote_restart(thread, om_remote_is_rest(thread)), 0);
 }
 
 static bool named(uint32_t slot, uint32_t i)

@@ -10,23 +10,10 @@
 
 #include "om_remote.h"
 
-static struct om_remote_thread **bucket(struct om_remote *remote, int32_t tid)
-{
-	return &remote->by_tid[(uint32_t)tid % OM_TID_BUCKETS];
-}
-
 struct om_remote_thread *om_remote_thread_of(struct om_remote *remote, uint32_t slot)
 {
 	struct om_remote_thread *thread = slot < remote->slots ? remote->threads[slot] : NULL;
 	return thread && thread->state->tid ? thread : NULL;
-}
-
-struct om_remote_thread *om_remote_thread_by_tid(struct om_remote *remote, int32_t tid)
-{
-	struct om_remote_thread *thread = *bucket(remote, tid);
-	while (thread && thread->state->tid != tid)
-		thread = thread->next;
-	return thread;
 }
 
 struct om_remote_thread *om_remote_thread_waiting(struct om_remote *remote, uint64_t notification)
@@ -88,20 +75,9 @@ struct om_remote_thread *om_remote_thread_inner(struct om_remote_thread *self, i
 /* Its tid is in the state. */
 static void enlist(struct om_remote_thread *thread)
 {
-	struct om_remote_thread **at = bucket(thread->remote, thread->state->tid);
 	thread->marshal.pid = thread->state->tid;
 	thread->inner = inner_of(thread->state->tid);
-	thread->next = *at;
-	*at = thread;
-}
-
-static void strike(struct om_remote_thread *thread)
-{
-	struct om_remote_thread **at = bucket(thread->remote, thread->state->tid);
-	while (*at && *at != thread)
-		at = &(*at)->next;
-	if (*at)
-		*at = thread->next;
+	om_gate_enlist(thread);
 }
 
 void om_remote_thread_free(struct om_remote_thread *thread)
@@ -122,6 +98,15 @@ int om_remote_threads_taken_over(struct om_remote *remote)
 			enlist(thread);
 	}
 	return 0;
+}
+
+void om_remote_threads_closed(struct om_remote *remote)
+{
+	for (uint32_t i = 0; i < remote->slots; i++) {
+		struct om_remote_thread *thread = om_remote_thread_of(remote, i);
+		if (thread)
+			om_gate_strike(thread);
+	}
 }
 
 /* What was of the one that had the slot before. */
@@ -166,7 +151,7 @@ void om_remote_thread_gone(om_remote *remote, uint32_t slot)
 	if (thread) {
 		if (thread->state->call.id)
 			om_remote_answer_body(thread, -ENOSYS, 0);
-		strike(thread);
+		om_gate_strike(thread);
 		*thread->state = (struct om_remote_thread_state){0};
 		forget(thread);
 		if (remote->own.thread == thread)

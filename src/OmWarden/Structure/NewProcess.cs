@@ -1,0 +1,67 @@
+// fork, vfork and clone(2) of a process: the deputy forks, and the body's child gets the same pid, because the cell's init has set what comes next. It is
+// the kernel's own copy, beside its parent in the cell, and from then on a process of its own: with a key, a link to its deputy, and moves.
+using System.Buffers.Binary;
+using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Pages;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Warden.Cell;
+using OpenMosix.Warden.Forward;
+using OpenMosix.Warden.Held;
+
+namespace OpenMosix.Warden.Structure;
+
+internal static class NewProcess
+{
+    private const int EIO = 5, EXDEV = 18;
+
+    internal static void Conduct(GuestProcess guest, StructuralCall call)
+    {
+        ulong flags = ProcessClone.FlagsOf(call.Number, call.Args[0]);
+        if (!ProcessClone.GoesAway(flags))
+        {
+            guest.GoHome(call, "a child with namespaces of its own, or in the same memory");
+            return;
+        }
+        byte[]? reply = guest.Remote.Ask(HomeRequest.Fork, HomeRequest.Flags(call.Slot, ProcessClone.AtHome(flags)), out int errno);
+        long pid = reply is { Length: HomeRequest.ForkReplyBytes } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
+        if (pid == -EXDEV)
+        {
+            guest.GoHome(call, "a child in a pid namespace of its own");
+            return;
+        }
+        if (pid <= 0)
+        {
+            guest.Remote.Answer(call.Notification, pid);
+            return;
+        }
+        ulong key = BinaryPrimitives.ReadUInt64LittleEndian(reply.AsSpan(8));
+        if ((flags & ProcessClone.CLONE_PIDFD) != 0)
+            PageWriter.Write(call.Tid, new RemoteAddress(call.Args[2]), reply.AsSpan(16, 4)); // EFAULT is the program's own fault, as it would be of the kernel's
+        Outcome<FrozenProcess> stopped = guest.StopIn(call);
+        if (!stopped.Ok)
+        {
+            guest.Remote.Ask(HomeRequest.ForkUndone, HomeRequest.Number(call.Slot, 0), out _);
+            return;
+        }
+        using FrozenProcess maker = stopped.Value;
+        if (!Make(guest, maker, call, flags, (int)pid, key))
+            guest.Remote.Ask(HomeRequest.ForkUndone, HomeRequest.Number(call.Slot, 0), out _);
+        guest.GoOn(maker);
+    }
+
+    /// <summary>False: there is none, and the maker knows or makes its call again.</summary>
+    private static bool Make(GuestProcess guest, FrozenProcess maker, StructuralCall call, ulong flags, int pid, ulong key)
+    {
+        var clone = new ProcessCloneCall(call.Number, ProcessClone.AtBody(flags), (flags & ProcessClone.CLONE_VFORK) != 0);
+        try
+        {
+            lock (guest.Cell.Births)
+                return maker.CloneProcess(clone, guest.Cell.NextTid, pid, here => guest.Forked(key, pid, here, call.Slot, flags)).Ok;
+        }
+        catch (CellException)
+        {
+            return false; // the cell ends, and all in it
+        }
+    }
+}
