@@ -52,9 +52,7 @@ internal static class ConductedFork
             return Failed(maker, asked, Errno.EAGAIN);
         }
 
-        child.SignalMask = mask;
-        child.Registers = child.Registers with { Rdi = asked.Rdi, Rsi = asked.Rsi, Rax = 0, OrigRax = ulong.MaxValue };
-        child.Detach();
+        LetGo(child, asked, mask);
         if (clone.WaitsForChild)
         {
             // It stays inside: what it finds when it comes back is set now, but for the result, which is the kernel's.
@@ -82,6 +80,20 @@ internal static class ConductedFork
         maker.ResumeUntil(Ptrace.PTRACE_CONT, status => status.IsEventStop);
         maker.SetOptions(frozen.WhileHeld);
         maker.SignalMask = mask;
+    }
+
+    private static void LetGo(Tracee child, in Registers asked, ulong mask)
+    {
+        try
+        {
+            child.SignalMask = mask;
+            child.Registers = child.Registers with { Rdi = asked.Rdi, Rsi = asked.Rsi, Rax = 0, OrigRax = ulong.MaxValue };
+            child.Detach();
+        }
+        catch (TraceeException killed) when (killed.Error == Errno.ESRCH)
+        {
+            End(child); // SIGKILL came for it: its maker hears of that as of any end
+        }
     }
 
     private static void End(Tracee child)

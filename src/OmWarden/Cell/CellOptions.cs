@@ -10,7 +10,8 @@ internal sealed record CellOptions
     /// <summary>omcell.</summary>
     internal required string Helper { get; init; }
     internal required string Instance { get; init; }
-    internal required ulong Key { get; init; }
+    /// <summary>No other cell of this warden has it, also after its first body has left.</summary>
+    internal required string Name { get; init; }
     internal required int InnerPid { get; init; }
     internal required uint FirstId { get; init; }
     internal required string Hostname { get; init; }

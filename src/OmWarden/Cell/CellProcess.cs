@@ -40,7 +40,7 @@ internal sealed class CellProcess
 
     internal static CellProcess Create(CellOptions options, CgroupTree tree)
     {
-        Cgroup cgroup = Cgroup.Create(tree, Cgroup.NameOf(options.Instance, options.Key), options.Limits);
+        Cgroup cgroup = Cgroup.Create(tree, Cgroup.NameOf(options.Instance, options.Name), options.Limits);
         SafeFileHandle? control = null, initPidfd = null;
         int launcher = 0;
         try

@@ -1,4 +1,4 @@
-// The cgroup of one cell, in every hierarchy that counts. Named after the warden's run directory and the key, so that a later
+// The cgroup of one cell, in every hierarchy that counts. Named after the warden's run directory and the cell, so that a later
 // warden of the same run directory knows what to sweep. Delete() is the undo of everything here and may be called at any state.
 using System.Globalization;
 using OpenMosix.Protocol.V1;
@@ -20,7 +20,7 @@ internal sealed class Cgroup
     internal (string Path, bool Unified)? Memory => made.Where(place => place.Hierarchy.Controllers.Contains("memory"))
         .Select(place => ((string, bool)?)(place.Path, place.Hierarchy.Unified)).FirstOrDefault();
 
-    internal static string NameOf(string instance, ulong key) => $"{Prefix}{instance}-{key:x16}";
+    internal static string NameOf(string instance, string cell) => $"{Prefix}{instance}-{cell}";
 
     /// <summary>Makes the cgroup and sets the limits; on failure nothing is left and an IOException says what was refused.</summary>
     internal static Cgroup Create(CgroupTree tree, string name, CellLimits limits)

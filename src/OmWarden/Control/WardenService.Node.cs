@@ -115,7 +115,7 @@ internal sealed partial class WardenService
 
     private Failure? Open(WardenConfigure request)
     {
-        LinkEngine? engine = LinkEngine.Open(request, this, key => (held.Find(key) as HomeProcess)?.Side, out int errno);
+        LinkEngine? engine = LinkEngine.Open(request, this, out int errno);
         if (engine is null)
             return Failures.Broken(Stage.Forward,
                 $"opening links as {request.Node} on {request.ListenAddress}:{request.ListenPort}: {System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)}", errno);

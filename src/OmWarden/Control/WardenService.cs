@@ -51,8 +51,13 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     public void DeputyGone(ulong key) => On<HomeProcess>(key, process => process.DeputyEnded());
 
-    public byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request) =>
-        held.Find(key) is HomeProcess process ? Structure.HomeAnswers.Answer(process, kind, request) : [];
+    public void AskedHome(ulong key, ulong call, uint kind, ReadOnlySpan<byte> request)
+    {
+        if (held.Find(key) is HomeProcess { Side: { } side } process)
+            side.Reply(call, Structure.HomeAnswers.Answer(process, side, kind, request));
+        // Not before: the body's side waits for the reply.
+        On<HomeProcess>(key, home => home.EndIfExecuted());
+    }
 
     public void Structural(ulong key, StructuralCall call) => On<GuestProcess>(key, process => process.Conduct(call));
 

@@ -1,4 +1,5 @@
-// Home's end of one process that is away: deputy and arena, in the engine. Any thread; Dispose waits for the engine's threads.
+// Home's end of one process that is away: deputy and arena, in the engine. Dispose waits for the engine's threads, and for the one that answers what
+// the body asks: on that one everything may be used until it has answered. On others: what takes the lock; the rest not beside Dispose.
 using System.Runtime.InteropServices;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Warden.Interop;
@@ -8,7 +9,8 @@ namespace OpenMosix.Warden.Forward;
 internal sealed unsafe class HomeSide : IDisposable
 {
     private readonly Lock gate = new();
-    private nint handle;
+    private readonly nint handle;
+    private bool closed;
 
     private HomeSide(nint handle) => this.handle = handle;
 
@@ -43,7 +45,7 @@ internal sealed unsafe class HomeSide : IDisposable
         get
         {
             lock (gate)
-                return handle == 0 ? 0 : OmEngine.om_home_presented(handle);
+                return closed ? 0 : OmEngine.om_home_presented(handle);
         }
     }
 
@@ -88,7 +90,7 @@ internal sealed unsafe class HomeSide : IDisposable
     internal void Reply(ulong call, ReadOnlySpan<byte> reply)
     {
         lock (gate)
-            if (handle != 0)
+            if (!closed)
                 fixed (byte* bytes = reply)
                     _ = OmEngine.om_home_reply(handle, call, bytes, (uint)reply.Length);
     }
@@ -113,19 +115,24 @@ internal sealed unsafe class HomeSide : IDisposable
         OmEngine.om_counters counters;
         lock (gate)
         {
-            if (handle == 0)
+            if (closed)
                 return default;
             OmEngine.om_home_counters(handle, &counters);
         }
         return counters;
     }
 
+    /// <summary>No body of it is wanted any more: one that presents itself after Dispose is told so.</summary>
+    internal void End() => OmEngine.om_home_end(handle);
+
     public void Dispose()
     {
-        nint closing;
         lock (gate)
-            (closing, handle) = (handle, 0);
-        if (closing != 0)
-            OmEngine.om_home_close(closing);
+        {
+            if (closed)
+                return;
+            closed = true;
+        }
+        OmEngine.om_home_close(handle);
     }
 }

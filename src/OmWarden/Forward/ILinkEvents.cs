@@ -5,8 +5,8 @@ internal interface ILinkEvents
 {
     void Claimed(ulong key, uint epoch);
     void DeputyGone(ulong key);
-    /// <summary>Answers within; the result is the reply.</summary>
-    byte[] AskedHome(ulong key, uint kind, ReadOnlySpan<byte> request);
+    /// <summary>Answers within.</summary>
+    void AskedHome(ulong key, ulong call, uint kind, ReadOnlySpan<byte> request);
     void Structural(ulong key, StructuralCall call);
     void Signalled(ulong key, ArrivedSignal signal);
     /// <summary>Of a thread: a call waits under a mask that lets a pending signal through, or home is heard again that was silent when it was needed.</summary>

@@ -22,9 +22,9 @@ internal sealed unsafe class LinkEngine : IDisposable
     internal nint Handle => handle;
 
     /// <summary>Null and errno when it cannot be opened (port taken, certificate not readable).</summary>
-    internal static LinkEngine? Open(WardenConfigure configuration, ILinkEvents events, Func<ulong, HomeSide?> homes, out int errno)
+    internal static LinkEngine? Open(WardenConfigure configuration, ILinkEvents events, out int errno)
     {
-        GCHandle context = GCHandle.Alloc(new Receiver(events, homes));
+        GCHandle context = GCHandle.Alloc(events);
         nint[] texts = [.. new[] { configuration.Node, configuration.CertificatePath, configuration.KeyPath, configuration.CaPath,
             configuration.ListenAddress }.Select(Marshal.StringToCoTaskMemUTF8)];
         try
@@ -76,41 +76,37 @@ internal sealed unsafe class LinkEngine : IDisposable
         context.Free();
     }
 
-    private sealed record Receiver(ILinkEvents Events, Func<ulong, HomeSide?> Homes);
-
-    private static Receiver To(nint context) => Unsafe.As<Receiver>(GCHandle.FromIntPtr(context).Target)!;
+    private static ILinkEvents To(nint context) => Unsafe.As<ILinkEvents>(GCHandle.FromIntPtr(context).Target)!;
 
     [UnmanagedCallersOnly]
-    private static void OnClaimed(nint context, ulong key, uint epoch) => To(context).Events.Claimed(key, epoch);
+    private static void OnClaimed(nint context, ulong key, uint epoch) => To(context).Claimed(key, epoch);
 
     [UnmanagedCallersOnly]
-    private static void OnDeputyGone(nint context, ulong key) => To(context).Events.DeputyGone(key);
+    private static void OnDeputyGone(nint context, ulong key) => To(context).DeputyGone(key);
 
     [UnmanagedCallersOnly]
     private static void OnHomeStructural(nint context, ulong key, ulong call, uint kind, byte* request, uint bytes)
     {
-        Receiver receiver = To(context);
-        byte[] reply = receiver.Events.AskedHome(key, kind, new(request, (int)bytes));
-        receiver.Homes(key)?.Reply(call, reply);
+        To(context).AskedHome(key, call, kind, new(request, (int)bytes));
     }
 
     [UnmanagedCallersOnly]
     private static void OnRemoteStructural(nint context, ulong key, OmEngine.om_structural* call) =>
-        To(context).Events.Structural(key, StructuralCall.From(call));
+        To(context).Structural(key, StructuralCall.From(call));
 
     [UnmanagedCallersOnly]
     private static void OnRemoteSignal(nint context, ulong key, uint slot, OmEngine.om_signal* signal, ulong notification) =>
-        To(context).Events.Signalled(key, ArrivedSignal.From(slot, signal));
+        To(context).Signalled(key, ArrivedSignal.From(slot, signal));
 
     [UnmanagedCallersOnly]
-    private static void OnRemoteDue(nint context, ulong key, uint slot) => To(context).Events.Due(key, slot);
+    private static void OnRemoteDue(nint context, ulong key, uint slot) => To(context).Due(key, slot);
 
     [UnmanagedCallersOnly]
-    private static void OnRemoteControl(nint context, ulong key, uint what) => To(context).Events.Controlled(key, what);
+    private static void OnRemoteControl(nint context, ulong key, uint what) => To(context).Controlled(key, what);
 
     [UnmanagedCallersOnly]
     private static void OnLinkState(nint context, byte* node, byte up, byte* why) =>
-        To(context).Events.LinkChanged(Text(node), up != 0, Text(why));
+        To(context).LinkChanged(Text(node), up != 0, Text(why));
 
     private static string Text(byte* text) => text == null ? "" : Marshal.PtrToStringUTF8((nint)text) ?? "";
 }

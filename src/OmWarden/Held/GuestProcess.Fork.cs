@@ -98,6 +98,9 @@ internal sealed partial class GuestProcess
         Threads = { new ThreadImage { Slot = 0, Tid = pid, Affinity = image.Threads.FirstOrDefault(thread => thread.Slot == by)?.Affinity ?? Google.Protobuf.ByteString.Empty } },
     };
 
+    [Microsoft.Extensions.Logging.LoggerMessage(EventId = 332, Level = Microsoft.Extensions.Logging.LogLevel.Warning, Message = "key {Key:x16}: its child {Pid} was not made here: {Why}")]
+    internal partial void LogNotMade(ulong key, int pid, string why);
+
     [Microsoft.Extensions.Logging.LoggerMessage(EventId = 331, Level = Microsoft.Extensions.Logging.LogLevel.Error, Message = "key {Key:x16}: not served: {Why}")]
     private partial void LogNotForked(ulong key, string why);
 }

@@ -134,7 +134,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
             Math.Max(image.Clocks.BoottimeNs - here.BoottimeNs, request.Ahead?.BoottimeNs ?? long.MinValue));
         try
         {
-            cell = SharedCell.Create(Context, Key, image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
+            cell = SharedCell.Create(Context, $"{Key:x16}.{epoch}", image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
         }
         catch (Exception refused) when (refused is CellException or IOException)
         {

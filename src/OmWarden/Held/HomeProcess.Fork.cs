@@ -12,7 +12,7 @@ internal sealed partial class HomeProcess
     private const uint FirstEpoch = 1;
     private const int SIGKILL = 9;
 
-    private int told; // of a forked one: that it has begun
+    private bool told; // of a forked one: that it has begun
 
     /// <summary>Held while it forks, and while its pages are given back: a child has them all or none.</summary>
     internal Lock Forking { get; } = new();
@@ -40,11 +40,18 @@ internal sealed partial class HomeProcess
         return null;
     }
 
+    /// <summary>It was forked, and its body has not been heard of.</summary>
+    internal bool IsUnclaimed => parentKey != 0 && !told && State is HomeState.Deputy;
+
     /// <summary>Once, when its body has presented itself.</summary>
     internal void TellBegan()
     {
-        if (parentKey != 0 && Interlocked.Exchange(ref told, 1) == 0)
-            Context.Tell(new() { Began = new ProcessBegan { Process = Describe(), ParentKey = parentKey } });
+        lock (Forking)
+        {
+            if (parentKey != 0 && !told)
+                Context.Tell(new() { Began = new ProcessBegan { Process = Describe(), ParentKey = parentKey } });
+            told = true;
+        }
     }
 
     private bool BeginForked(bool pagesKept, string node, out int errno)
@@ -73,7 +80,7 @@ internal sealed partial class HomeProcess
     private void EndUnclaimed()
     {
         lock (Forking)
-            foreach ((HomeProcess child, _) in Unclaimed.Values.Where(made => made.Child.Side is { Presented: 0 }))
+            foreach ((HomeProcess child, _) in Unclaimed.Values.Where(made => made.Child.IsUnclaimed))
                 child.Kill();
     }
 

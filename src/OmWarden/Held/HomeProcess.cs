@@ -60,6 +60,8 @@ internal sealed partial class HomeProcess : HeldProcess
     /// <summary>How it ends, when the body said so; -1: not known, it is not our child.</summary>
     internal int ExpectedStatus { get; set; } = -1;
     internal int Pid => pid;
+    /// <summary>It has begun a new program (execve), which stands before its first instruction: what has been a deputy is no more.</summary>
+    internal Structure.ExecWatch? Executed { get; set; }
     internal SafeFileHandle Pidfd => pidfd;
     internal ulong AgentArea => deputy?.Area.Base.Value ?? 0;
     internal AgentArea Area => deputy!.Area;
@@ -311,16 +313,21 @@ internal sealed partial class HomeProcess : HeldProcess
         frozen?.Dispose();
         restoring?.Dispose();
         CloseSide();
+        Executed?.Dispose();
         Gone(Replies.Done());
         Ended(ExpectedStatus, "the deputy ended"); // who hears it finds nothing of it any more
     }
 
     /// <summary>The deputy executes a new program (execve): it is native again.</summary>
-    internal void WentOn()
+    internal void EndIfExecuted()
     {
+        if (Executed is null || Side is null)
+            return;
+        TellBegan(); // its claim may still be on its way to be told
         CloseSide();
         Context.Tell(new() { WentOn = new() { Key = Key } });
         Gone(Replies.Done());
+        Executed.Dispose();
     }
 
     private FromWarden Gone(FromWarden reply)
@@ -335,6 +342,7 @@ internal sealed partial class HomeProcess : HeldProcess
 
     private void CloseSide()
     {
+        Side?.End();
         Side?.Dispose();
         Side = null;
     }

@@ -59,7 +59,7 @@ internal sealed class SharedCell
     internal void NextTid(int tid) => process.NextTid(tid);
 
     /// <summary>With a blank child for the first body, whose pidfd is the caller's.</summary>
-    internal static SharedCell Create(WardenContext context, ulong key, ProcessImage image, CellLimits limits, CellClock clock, out int bodyPid, out SafeFileHandle bodyPidfd)
+    internal static SharedCell Create(WardenContext context, string name, ProcessImage image, CellLimits limits, CellClock clock, out int bodyPid, out SafeFileHandle bodyPidfd)
     {
         uint firstId = SubordinateIds.Draw(context.TakenIds);
         CellProcess process;
@@ -69,7 +69,7 @@ internal sealed class SharedCell
             {
                 Helper = context.Options.CellHelper,
                 Instance = context.Options.Instance,
-                Key = key,
+                Name = name,
                 InnerPid = image.Pid,
                 FirstId = firstId,
                 Hostname = image.HomeHostname,
@@ -83,7 +83,7 @@ internal sealed class SharedCell
             throw;
         }
         (bodyPid, bodyPidfd) = (process.BodyPid, process.BodyPidfd!);
-        var cell = new SharedCell(context, $"{key:x16}", process, firstId);
+        var cell = new SharedCell(context, name, process, firstId);
         cell.Watch();
         return cell;
     }

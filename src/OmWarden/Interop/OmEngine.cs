@@ -115,6 +115,8 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_home_open(nint engine, om_home_options* options, nint* home);
     [LibraryImport(Library)]
+    internal static partial void om_home_end(nint home);
+    [LibraryImport(Library)]
     internal static partial void om_home_close(nint home);
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int om_home_expect(nint home, string node, uint epoch, [MarshalAs(UnmanagedType.U1)] bool takeBack, uint presented);

@@ -1,5 +1,5 @@
-// A tracer for the time of one execve: all its ptrace calls come from its own thread. Whether the exec happens or not, it detaches; a signal
-// that stops the tracee meanwhile is passed on.
+// A tracer for the time of one execve: all its ptrace calls come from its own thread. A program that has begun stands before its first instruction
+// until Dispose; a signal that stops the tracee before is passed on.
 using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Structure;
@@ -10,6 +10,7 @@ internal sealed class ExecWatch : IDisposable
     private readonly TaskCompletionSource happened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<bool> seized = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
+    private readonly ManualResetEventSlim left = new();
     private volatile bool leaving;
 
     private ExecWatch(int pid)
@@ -18,7 +19,7 @@ internal sealed class ExecWatch : IDisposable
         thread = new Thread(Watch, 256 << 10) { IsBackground = true, Name = $"exec of {pid}" };
     }
 
-    /// <summary>Completes when the new program is in place. The tracee is detached then, before its first instruction or after.</summary>
+    /// <summary>Completes when the new program is in place.</summary>
     internal Task Happened => happened.Task;
 
     /// <summary>Null when it cannot be traced (someone else does).</summary>
@@ -32,6 +33,7 @@ internal sealed class ExecWatch : IDisposable
     public void Dispose()
     {
         leaving = true;
+        left.Set();
         // Makes the tracee stop, so that the thread can detach. Any thread of the tracer's process may send a signal, only its own may
         // use ptrace: the stop is made by a signal that is then dropped.
         if (!happened.Task.IsCompleted)
@@ -41,6 +43,7 @@ internal sealed class ExecWatch : IDisposable
                 Processes.SendSignal(pidfd, LeaveSignal);
         }
         thread.Join();
+        left.Dispose();
     }
 
     // Unused by programs and libraries (between glibc's two); dropped before the tracee sees it.
@@ -60,8 +63,9 @@ internal sealed class ExecWatch : IDisposable
             int happening = status >> 16;
             if (happening == Ptrace.PTRACE_EVENT_EXEC)
             {
-                Ptrace.Request(Ptrace.PTRACE_DETACH, pid, 0);
                 happened.TrySetResult();
+                left.Wait();
+                Ptrace.Request(Ptrace.PTRACE_DETACH, pid, 0);
                 return;
             }
             if (happening == Ptrace.PTRACE_EVENT_STOP)

@@ -42,18 +42,17 @@ internal static class ExecuteAtHome
         for (int signal = 1; signal <= 64; signal++)
             if ((request.Pending >> (signal - 1) & 1) != 0)
                 side.Call(slot, SYS_kill, [(ulong)self, (ulong)signal]);
-        using var watch = ExecWatch.Begin(process.Pid);
+        var watch = ExecWatch.Begin(process.Pid);
         if (watch is null)
             return -EINVAL;
         Task<long> call = Task.Factory.StartNew(() => side.Call(slot, SYS_execveat,
             [(ulong)(long)request.DirectoryFd, path, argv, envp, (ulong)(uint)request.Flags]), TaskCreationOptions.LongRunning);
         if (Task.WaitAny(watch.Happened, call) == 1)
-            return call.Result;
-        process.Queue.Run(() =>
         {
-            process.WentOn();
-            return true;
-        });
+            watch.Dispose();
+            return call.Result;
+        }
+        process.Executed = watch;
         return 0;
     }
 

@@ -33,7 +33,7 @@ internal static class ForkAtHome
 
     private static byte[] Locked(HomeProcess process, HomeSide side, uint slot, ulong flags)
     {
-        if (process.Unclaimed.TryGetValue(slot, out (HomeProcess Child, int PidDescriptor) asked) && asked.Child.Side is { Presented: 0 })
+        if (process.Unclaimed.TryGetValue(slot, out (HomeProcess Child, int PidDescriptor) asked) && asked.Child.IsUnclaimed)
             return Reply(asked.Child.Pid, asked.Child.Key, asked.PidDescriptor);
         process.Unclaimed.Remove(slot);
         long result = Fork(process, side, slot, flags, out HomeProcess? child, out int pidDescriptor);

@@ -18,10 +18,8 @@ internal static class HomeAnswers
     private const ulong ThreadMay = 0x200 | 0x400 | 0x40000 | 0x80000000; // CLONE_FS, CLONE_FILES, CLONE_SYSVSEM, CLONE_IO
 
     /// <summary>int64: 0 or -errno.</summary>
-    internal static byte[] Answer(HomeProcess process, uint kind, ReadOnlySpan<byte> request)
+    internal static byte[] Answer(HomeProcess process, HomeSide side, uint kind, ReadOnlySpan<byte> request)
     {
-        if (process.Side is not { } side)
-            return HomeRequest.Result(-3);
         if (request.Length < HomeRequest.SlotBytes)
             return HomeRequest.Result(-EINVAL);
         uint slot = BinaryPrimitives.ReadUInt32LittleEndian(request);

@@ -5,6 +5,7 @@ using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Cell;
 using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Held;
@@ -41,27 +42,31 @@ internal static class NewProcess
         Outcome<FrozenProcess> stopped = guest.StopIn(call);
         if (!stopped.Ok)
         {
+            guest.LogNotMade(guest.Key, (int)pid, stopped.Failure.Message);
             guest.Remote.Ask(HomeRequest.ForkUndone, HomeRequest.Number(call.Slot, 0), out _);
             return;
         }
         using FrozenProcess maker = stopped.Value;
-        if (!Make(guest, maker, call, flags, (int)pid, key))
+        if (Make(guest, maker, call, flags, (int)pid, key) is { } failure)
+        {
+            guest.LogNotMade(guest.Key, (int)pid, failure.Message);
             guest.Remote.Ask(HomeRequest.ForkUndone, HomeRequest.Number(call.Slot, 0), out _);
+        }
         guest.GoOn(maker);
     }
 
-    /// <summary>False: there is none, and the maker knows or makes its call again.</summary>
-    private static bool Make(GuestProcess guest, FrozenProcess maker, StructuralCall call, ulong flags, int pid, ulong key)
+    /// <summary>Null: it is there; otherwise the maker knows, or makes its call again.</summary>
+    private static Failure? Make(GuestProcess guest, FrozenProcess maker, StructuralCall call, ulong flags, int pid, ulong key)
     {
         var clone = new ProcessCloneCall(call.Number, ProcessClone.AtBody(flags), (flags & ProcessClone.CLONE_VFORK) != 0);
         try
         {
             lock (guest.Cell.Births)
-                return maker.CloneProcess(clone, guest.Cell.NextTid, pid, here => guest.Forked(key, pid, here, call.Slot, flags)).Ok;
+                return maker.CloneProcess(clone, guest.Cell.NextTid, pid, here => guest.Forked(key, pid, here, call.Slot, flags)).Failure;
         }
-        catch (CellException)
+        catch (CellException ended)
         {
-            return false; // the cell ends, and all in it
+            return Failures.Broken(Stage.Forward, ended.Message, ended.Errno); // and all in it
         }
     }
 }

@@ -12,7 +12,7 @@ public sealed class CellProcessTests
     {
         Helper = Repository.Output("lib/omcell"),
         Instance = "test" + Environment.ProcessId,
-        Key = BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)),
+        Name = Convert.ToHexString(RandomNumberGenerator.GetBytes(8)),
         InnerPid = pid,
         FirstId = SubordinateIds.Draw(new HashSet<uint>()),
         Hostname = "pc1",
@@ -85,7 +85,7 @@ public sealed class CellProcessTests
         CellException refused = Assert.Throws<CellException>(() => CellProcess.Create(options, Tree));
         Assert.Contains("clone3", refused.Message);
         foreach (CgroupHierarchy hierarchy in Tree.Hierarchies)
-            Assert.False(Directory.Exists(Path.Combine(hierarchy.Path, Cgroup.NameOf(options.Instance, options.Key))));
+            Assert.False(Directory.Exists(Path.Combine(hierarchy.Path, Cgroup.NameOf(options.Instance, options.Name))));
     }
 
     [Fact]

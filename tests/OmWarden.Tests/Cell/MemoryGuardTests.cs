@@ -17,7 +17,7 @@ public sealed class MemoryGuardTests
         var tree = CgroupTree.Find();
         Assert.SkipUnless(tree.Has("memory"), "no cgroup memory controller");
         Assert.SkipWhen(tree.Hierarchies.Any(each => each.Unified && each.Controllers.Contains("memory")), "memory is limited in a v2 tree");
-        var cgroup = Cgroup.Create(tree, Cgroup.NameOf($"guard{Environment.ProcessId}", 1), new CellLimits { MemoryBytes = LimitBytes });
+        var cgroup = Cgroup.Create(tree, Cgroup.NameOf($"guard{Environment.ProcessId}", "1"), new CellLimits { MemoryBytes = LimitBytes });
         var pressed = new SemaphoreSlim(0);
         var start = new ProcessStartInfo("/bin/sh") { RedirectStandardInput = true };
         start.ArgumentList.Add("-c");

@@ -30,7 +30,7 @@ public sealed class PrisonerTests
             {
                 Helper = Repository.Output("lib/omcell"),
                 Instance = "prison" + Environment.ProcessId,
-                Key = 1,
+                Name = "1",
                 InnerPid = image.Pid,
                 FirstId = SubordinateIds.Draw(new HashSet<uint>()),
                 Hostname = image.HomeHostname,

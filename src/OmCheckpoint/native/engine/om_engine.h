@@ -126,6 +126,9 @@ struct om_home_options {
 			 process */
 };
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **home);
+/* No body of it is wanted any more, for it executes here again: one that presents itself after om_home_close hears
+ * OM_CONTROL_GONE, as that of a deputy that has ended does. */
+void om_home_end(om_home *home);
 void om_home_close(om_home *home);
 /* The deputy has a thread that waits on this slot. Said of every one, the leader too, before om_home_expect; one that a
  * warden before knew is known (0). -EEXIST: the slot is another's. */

@@ -468,19 +468,26 @@ int om_home_open(om_engine *engine, const struct om_home_options *options, om_ho
 	return om_watch_add(engine->watch, home->pidfd, home->key);
 }
 
+void om_home_end(om_home *home)
+{
+	pthread_mutex_lock(&home->lock);
+	home->ended = true;
+	pthread_mutex_unlock(&home->lock);
+}
+
 void om_home_close(om_home *home)
 {
 	struct om_engine *engine = home->engine;
 	om_watch_remove(engine->watch, home->pidfd);
 	pthread_mutex_lock(&home->lock);
-	bool gone = home->gone;
+	bool over = home->gone || home->ended;
 	pthread_mutex_unlock(&home->lock);
 	pthread_mutex_lock(&engine->lock);
 	struct om_home **at = bucket(engine, home->key);
 	while (*at != home)
 		at = &(*at)->next;
 	*at = home->next;
-	if (gone) /* a body whose link is down hears it when it is back */
+	if (over) /* a body whose link is down hears it when it is back */
 		engine->ended[engine->ended_count++ % OM_ENDED_KEYS] = home->key;
 	pthread_mutex_unlock(&engine->lock);
 

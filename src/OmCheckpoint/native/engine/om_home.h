@@ -89,6 +89,7 @@ struct om_home {
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	bool closed, gone;
+	bool ended;                  /* it executes natively from now on */
 	struct om_peer *peer;        /* who holds the epoch, once it has presented it */
 	uint64_t connection;         /* 0: it has to present it again */
 	struct om_peer *fenced_peer; /* who held the epoch before */
