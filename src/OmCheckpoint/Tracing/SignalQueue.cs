@@ -70,7 +70,8 @@ internal static class SignalQueue
                 signals.Add(buffer.AsSpan(i * Ptrace.SiginfoBytes, Ptrace.SiginfoBytes).ToArray());
             }
 
-            if (count < AtOnce)
+            // Fewer than asked for is not the end: the kernel breaks off when a signal comes for the thread that asks.
+            if (count == 0)
             {
                 return signals;
             }

@@ -1,5 +1,6 @@
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
 
 namespace OpenMosix.Checkpoint.Tests.Freeze;
 
@@ -110,6 +111,42 @@ public sealed class FreezeThawTests
 
         guest.Send("x");
         guest.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void PendingSignals_WhileSignalsComeForTheTracer_AreAllThere()
+    {
+        const int Signal = 44; // WakeUp has a handler for it
+        const int Waiting = 300;
+        using var guest = Guest.Start("waits", "read-forever");
+        guest.Expect("ready");
+        using var frozen = FrozenProcess.Freeze(guest.Pid).Value;
+        for (var i = 0; i < Waiting; i++)
+        {
+            Assert.Equal(0, Restore.Signal.Queue(guest.Pid, Signal, i));
+        }
+
+        var tracer = TaskList.Of(Environment.ProcessId).Single(tid => ProcFile.Read($"/proc/{tid}/comm") == $"tracer {guest.Pid}\n");
+        using var enough = new CancellationTokenSource();
+        var signals = Task.Factory.StartNew(
+            () =>
+            {
+                while (!enough.IsCancellationRequested)
+                {
+                    _ = Kernel.SignalThread(Environment.ProcessId, tracer, Signal);
+                    Thread.SpinWait(100);
+                }
+            }, TaskCreationOptions.LongRunning);
+        var lacking = 0;
+        for (var i = 0; i < 5000; i++)
+        {
+            lacking += frozen.PendingSignals().Value.Count == Waiting ? 0 : 1;
+        }
+
+        enough.Cancel();
+        signals.Wait();
+        Assert.Equal(0, Kernel.Kill(guest.Pid, 9)); // they would end it, too
+        Assert.Equal(0, lacking);
     }
 
     [RootFact]
