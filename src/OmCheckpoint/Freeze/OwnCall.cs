@@ -21,7 +21,11 @@ internal static class OwnCall
         }
 
         tracee.Registers = asked with { Rip = asked.Rip - SyscallInstructionBytes, Rax = asked.OrigRax, OrigRax = ulong.MaxValue };
+        // A signal that waits already is delivered behind the call: here its delivery would be a stop of its own, in front of it.
+        var mask = tracee.SignalMask;
+        tracee.SignalMask = ulong.MaxValue;
         tracee.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsSystemCall);
+        tracee.SignalMask = mask;
         // The trap is taken behind the call, and before a signal is.
         tracee.Interrupt();
         tracee.ResumeUntil(Ptrace.PTRACE_CONT, status => status.IsEventStop);

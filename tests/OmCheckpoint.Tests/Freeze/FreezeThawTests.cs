@@ -150,6 +150,26 @@ public sealed class FreezeThawTests
     }
 
     [RootFact]
+    public void MakeCall_WhileASignalWaitsThatIsOpen_LosesNeither()
+    {
+        const ulong kill = 62;
+        const int SIGUSR1 = 10;
+        const int SIGUSR2 = 12;
+        using var guest = Guest.Start("waits", "read-forever");
+        guest.Expect("ready");
+        using var frozen = FrozenProcess.Freeze(guest.Pid).Value;
+        Assert.Equal(0, Kernel.Kill(guest.Pid, SIGUSR2));
+        var registers = frozen.ReadRegisters().Value;
+        var call = registers with { OrigRax = kill, Rax = unchecked((ulong)-Errno.ERESTARTNOINTR), Rdi = (ulong)guest.Pid, Rsi = SIGUSR1 };
+        Assert.True(frozen.WriteRegisters(call).Ok);
+        var made = frozen.MakeCall();
+        Assert.True(made.Ok, made.ToString());
+        Assert.Equal(0, made.Value);
+        Assert.Equal([SIGUSR1, SIGUSR2], frozen.PendingSignals().Value.Select(info => BitConverter.ToInt32(info)).Order());
+        Assert.Equal(0, Kernel.Kill(guest.Pid, 9)); // they would end it, too
+    }
+
+    [RootFact]
     public void Freeze_OfAProcessThatIsNotThere_Fails()
     {
         var outcome = FrozenProcess.Freeze(int.MaxValue);
