@@ -14,6 +14,7 @@
 #include <sys/syscall.h>
 #include <sys/utsname.h>
 
+#include "listener.h"
 #include "tests.h"
 
 static int pipe_fds[2];
@@ -50,6 +51,15 @@ static bool identity(const char *dir)
 	om_remote_counters(w->remote, &counters);
 	CHECK(counters.refused == 1);
 	return world_close(w) && good;
+}
+
+/* As identity: calls that are forwarded, refused by the table, and local ones. */
+static bool answers_outlive_signals(const char *dir)
+{
+	listener_breaks_off = true;
+	bool good = identity(dir);
+	listener_breaks_off = false;
+	return good;
 }
 
 /* ---- a file, in pieces ----------------------------------------------------------------------------------- */
@@ -209,6 +219,7 @@ static bool cost(const char *dir)
 
 const struct test call_tests[] = {
 	{"identity", identity},
+	{"answers_outlive_signals", answers_outlive_signals},
 	{"file_in_pieces", file_in_pieces},
 	{"pipe_blocks", pipe_blocks},
 	{"own_calls", own_calls},

@@ -12,7 +12,7 @@ public sealed class NativeEngineTests
 
     public static TheoryData<string> Names =>
     [
-        "identity", "file_in_pieces", "pipe_blocks", "own_calls", "cost", "summed", "mirrored",
+        "identity", "answers_outlive_signals", "file_in_pieces", "pipe_blocks", "own_calls", "cost", "summed", "mirrored",
         "read_interrupted", "read_restarted", "blocked_signal_waits", "epoll_interrupted", "ppoll_has_its_mask",
         "frozen_wait_goes_on", "storm", "ring_overflows",
         "default_action_ends_body",

@@ -42,6 +42,17 @@ static void wake(struct om_gate *gate)
 		abort(); /* an eventfd's counter cannot be full here */
 }
 
+/* While another thread is at the listener, a signal for this one breaks it off: EINTR, and nothing is done
+ * (seccomp_notify_send and _id_valid, kernel/seccomp.c). */
+static int tell_listener(const struct om_gate *gate, unsigned long request, void *what)
+{
+	int result;
+	do
+		result = ioctl(gate->listener, request, what);
+	while (result && errno == EINTR);
+	return result;
+}
+
 void om_gate_respond(struct om_gate *gate, uint64_t notification, int64_t value, uint32_t flags)
 {
 	struct seccomp_notif_resp response = {.id = notification, .flags = flags};
@@ -51,12 +62,12 @@ void om_gate_respond(struct om_gate *gate, uint64_t notification, int64_t value,
 		response.val = value;
 	if (flags & SECCOMP_USER_NOTIF_FLAG_CONTINUE)
 		response.error = 0, response.val = 0;
-	ioctl(gate->listener, SECCOMP_IOCTL_NOTIF_SEND, &response);
+	tell_listener(gate, SECCOMP_IOCTL_NOTIF_SEND, &response);
 }
 
 bool om_gate_waits(struct om_gate *gate, uint64_t notification)
 {
-	return ioctl(gate->listener, SECCOMP_IOCTL_NOTIF_ID_VALID, &notification) == 0;
+	return tell_listener(gate, SECCOMP_IOCTL_NOTIF_ID_VALID, &notification) == 0;
 }
 
 void om_gate_enlist(struct om_remote_thread *thread)
