@@ -47,6 +47,8 @@ bool om_home_signals_sent(const struct om_home_thread *thread)
 bool om_home_signals_queued(struct om_home_thread *thread, uint32_t next)
 {
 	struct om_home_thread_state *state = thread->state;
+	if ((int32_t)(next - state->signal_tail) < 0) /* late: om_home_take_signals came first */
+		return true;
 	if (next - state->signal_tail > signal_head(thread) - state->signal_tail)
 		return false;
 	state->signal_tail = next;
