@@ -13,40 +13,12 @@
 #include <sys/ptrace.h>
 #include <sys/syscall.h>
 
+#include "pipes.h"
 #include "tests.h"
 #include "tracee.h"
 #include "tracer.h"
 
-#define MOST 16u
-
-static int fds[MOST][2];
-
-static bool open_pipes(void)
-{
-	for (uint32_t i = 0; i < MOST; i++)
-		if (pipe(fds[i]))
-			return false;
-	return true;
-}
-
-static void close_pipes(void)
-{
-	for (uint32_t i = 0; i < MOST; i++)
-		for (int k = 0; k < 2; k++)
-			close(fds[i][k]);
-}
-
-static bool give(uint32_t index)
-{
-	char byte = (char)('a' + index);
-	return write(fds[index][1], &byte, 1) == 1;
-}
-
-static void read_one(struct shared *s, uint32_t index)
-{
-	char byte = 0;
-	EXPECT(read(fds[index][0], &byte, 1) == 1 && byte == (char)('a' + index));
-}
+#define MOST PIPES
 
 enum {
 	SPINS,     /* in user code */
@@ -77,21 +49,21 @@ static void make_structural_call(struct shared *s, uint32_t index)
 /* Stage 1 of each: go on. */
 static void kinds_work(struct shared *s, uint32_t index)
 {
-	struct pollfd p = {.fd = fds[index][0], .events = POLLIN};
+	struct pollfd p = {.fd = pipes[index][0], .events = POLLIN};
 	switch (kind_of(index)) {
 	case SPINS:
 		while (!s->hands[index].stage)
 			s->hands[index].numbers[0]++;
 		break;
 	case READS:
-		read_one(s, index);
+		pipes_read(s, index);
 		break;
 	case POLLS:
 		EXPECT(poll(&p, 1, 600000) == 1);
 		break;
 	case QUEUED:
 		wait_hand(s, index, 1);
-		EXPECT(write(fds[index][1], "q", 1) == 1);
+		EXPECT(write(pipes[index][1], "q", 1) == 1);
 		break;
 	default:
 		make_structural_call(s, index);
@@ -106,7 +78,7 @@ static void *own_call(void *argument)
 	struct world *w = argument;
 	char byte = 0;
 	int64_t result = 0;
-	const uint64_t args[6] = {(uint64_t)fds[0][0], (uint64_t)&byte, 1};
+	const uint64_t args[6] = {(uint64_t)pipes[0][0], (uint64_t)&byte, 1};
 	int error = om_remote_call(w->remote, MOST - 1, SYS_read, args, true, &result);
 	return (void *)(uintptr_t)(!error && result == 1 && byte == 'a');
 }
@@ -194,25 +166,25 @@ static bool all_go_on(struct world *w, pthread_t own, unsigned int handed_out)
 		if (kind_of(i) == SPINS)
 			set_hand(w->shared, i, 1);
 		else if (kind_of(i) == READS || kind_of(i) == POLLS)
-			CHECK(give(i));
+			CHECK(pipes_give(i));
 		else if (kind_of(i) == HANDED && world_await(w, &w->handed_out_of[i], handed_out))
 			conduct(w, i);
 	}
-	CHECK(give(0));
+	CHECK(pipes_give(0));
 	pthread_join(own, &own_good);
 	CHECK(own_good);
 	w->keeps_calls = false;
 	set_stage(w->shared, 4);
 	world_wait_body(w);
 	for (uint32_t i = 0; i < MOST; i++) {
-		struct pollfd p = {.fd = fds[i][0], .events = POLLIN};
+		struct pollfd p = {.fd = pipes[i][0], .events = POLLIN};
 		CHECK(w->shared->hands[i].numbers[1] == 1);
 		CHECK(poll(&p, 1, 0) == (kind_of(i) == POLLS || kind_of(i) == QUEUED));
 	}
 	char two[2];
-	CHECK(good && read(fds[MOST - 1][0], two, 2) == 1);
+	CHECK(good && read(pipes[MOST - 1][0], two, 2) == 1);
 	good = world_close(w) && good;
-	close_pipes();
+	pipes_close();
 	return good;
 }
 
@@ -220,7 +192,7 @@ static bool stop_is_of_all_threads(const char *dir)
 {
 	bool good = true;
 	pthread_t own;
-	if (!open_pipes())
+	if (!pipes_open())
 		return false;
 	struct world *w = open_kinds(dir, &own);
 	struct stop_of_all stop = {.w = w, .timeout_ms = 30000};
@@ -237,7 +209,7 @@ static bool stopped_deputy_changes_nothing_of_all(const char *dir)
 {
 	bool good = true;
 	pthread_t own;
-	if (!open_pipes())
+	if (!pipes_open())
 		return false;
 	struct world *w = open_kinds(dir, &own);
 	struct stop_of_all stop = {.w = w, .timeout_ms = 200};

@@ -14,40 +14,10 @@
 #include <sys/syscall.h>
 
 #include "engine/om_home.h"
+#include "pipes.h"
 #include "tests.h"
 #include "tracee.h"
 #include "tracer.h"
-
-#define MOST 16u
-
-static int fds[MOST][2];
-
-static bool open_pipes(void)
-{
-	for (uint32_t i = 0; i < MOST; i++)
-		if (pipe(fds[i]))
-			return false;
-	return true;
-}
-
-static void close_pipes(void)
-{
-	for (uint32_t i = 0; i < MOST; i++)
-		for (int k = 0; k < 2; k++)
-			close(fds[i][k]);
-}
-
-static bool give(uint32_t index)
-{
-	char byte = (char)('a' + index);
-	return write(fds[index][1], &byte, 1) == 1;
-}
-
-static void read_one(struct shared *s, uint32_t index)
-{
-	char byte = 0;
-	EXPECT(read(fds[index][0], &byte, 1) == 1 && byte == (char)('a' + index));
-}
 
 /* ---- of one ---------------------------------------------------------------------------------------------- */
 
@@ -63,9 +33,9 @@ static bool stop_is_of_one_thread(const char *dir)
 {
 	bool good = true;
 	uint32_t before[4], after[4];
-	if (!open_pipes())
+	if (!pipes_open())
 		return false;
-	struct world *w = crew_open(dir, 4, read_one);
+	struct world *w = crew_open(dir, 4, pipes_read);
 	for (uint32_t i = 0; i < 4; i++)
 		wait_slot_blocked(w, i, SYS_read);
 	note_requests(w, 4, before);
@@ -79,10 +49,10 @@ static bool stop_is_of_one_thread(const char *dir)
 		CHECK(i == 2 ? after[i] >= before[i] + 5 : after[i] == before[i]);
 	for (uint32_t i = 0; i < 4; i++) {
 		CHECK(om_remote_ended(w->remote, i) == false);
-		CHECK(give(i));
+		CHECK(pipes_give(i));
 	}
 	good = world_close(w) && good;
-	close_pipes();
+	pipes_close();
 	return good;
 }
 
@@ -90,12 +60,12 @@ static bool stop_is_of_one_thread(const char *dir)
 
 static void masked_work(struct shared *s, uint32_t index)
 {
-	struct pollfd p = {.fd = fds[index][0], .events = POLLIN};
+	struct pollfd p = {.fd = pipes[index][0], .events = POLLIN};
 	const struct timespec long_enough = {600, 0};
 	sigset_t none;
 	sigemptyset(&none);
 	if (index == 0) {
-		read_one(s, index);
+		pipes_read(s, index);
 		return;
 	}
 	EXPECT(ppoll(&p, 1, &long_enough, &none) == 1);
@@ -145,7 +115,7 @@ static void *stop_masked(void *argument)
 	stop_slot_of(w, 0, SIGCONT);
 	CHECK(tracee_await(w, 1));
 	ptrace(PTRACE_DETACH, w->tids[1], 0, 0);
-	CHECK(give(1));
+	CHECK(pipes_give(1));
 	while (!*(volatile int64_t *)&w->shared->hands[1].numbers[0] && !w->shared->failed)
 		sched_yield();
 	CHECK(tracee_seize(w, 1));
@@ -159,7 +129,7 @@ static void *stop_masked(void *argument)
 
 static bool failed_stop_leaves_no_mask(const char *dir)
 {
-	if (!open_pipes())
+	if (!pipes_open())
 		return false;
 	struct world *w = crew_open(dir, 2, masked_work);
 	struct masked m = {.w = w};
@@ -167,9 +137,9 @@ static bool failed_stop_leaves_no_mask(const char *dir)
 	wait_slot_blocked(w, 1, SYS_ppoll);
 	tracer_alone(stop_masked, &m);
 	set_hand(w->shared, 1, 1);
-	m.good = give(0) && m.good;
+	m.good = pipes_give(0) && m.good;
 	m.good = world_close(w) && m.good;
-	close_pipes();
+	pipes_close();
 	return m.good;
 }
 
