@@ -143,7 +143,36 @@ static bool failed_stop_leaves_no_mask(const char *dir)
 	return m.good;
 }
 
+/* ---- signals that another thread's ring has ---------------------------------------------------------------- */
+
+/* For the process: which thread takes them is not the engine's affair, and this one cannot be stopped now. */
+static bool failed_stop_is_due_when_home_is_heard(const char *dir)
+{
+	bool good = true;
+	if (!pipes_open())
+		return false;
+	struct world *w = crew_open(dir, 2, pipes_read);
+	for (uint32_t i = 0; i < 2; i++)
+		wait_slot_blocked(w, i, SYS_read);
+	w->holds_tracer = true;
+	syscall(SYS_tgkill, w->deputy, w->deputy_tids[0], SIGURG);
+	CHECK(world_await(w, &w->queued, 1));
+	stop_deputy(w);
+	CHECK(tracer_stop_slot(w, 1, OM_QUIESCE_HERE, 100) == -ETIMEDOUT);
+	CHECK(w->due == 0);
+	kill(w->deputy, SIGCONT);
+	CHECK(world_await(w, &w->due, 1));
+	w->holds_tracer = false;
+	world_wake_tracer(w);
+	for (uint32_t i = 0; i < 2; i++)
+		CHECK(pipes_give(i));
+	good = world_close(w) && good;
+	pipes_close();
+	return good;
+}
+
 const struct test thread_stop_tests[] = {
+	{"failed_stop_is_due_when_home_is_heard", failed_stop_is_due_when_home_is_heard},
 	{"stop_is_of_one_thread", stop_is_of_one_thread},
 	{"failed_stop_leaves_no_mask", failed_stop_leaves_no_mask},
 	{0},

@@ -36,7 +36,7 @@ public sealed class NativeEngineTests
         "slot_is_taken",
         "many_calls_cut", "many_calls_held", "many_calls_home_restarted", "many_calls_remote_reopened", "many_calls_remote_restarted",
         "many_calls_both_restarted", "first_piece_is_taken_over", "arrived_is_taken_over",
-        "stop_is_of_one_thread", "failed_stop_leaves_no_mask", "stop_is_of_all_threads", "stopped_deputy_changes_nothing_of_all",
+        "failed_stop_is_due_when_home_is_heard", "stop_is_of_one_thread", "failed_stop_leaves_no_mask", "stop_is_of_all_threads", "stopped_deputy_changes_nothing_of_all",
         "signal_comes_to_its_slot", "process_signal_comes_once", "storms_of_all_threads", "full_ring_holds_up_no_other",
         "signals_of_a_new_thread_wait", "ending_thread_leaves_its_signals",
         "each_call_has_its_answer", "postponed_call_is_one_threads", "own_calls_go_between", "own_call_ends_with_its_thread",

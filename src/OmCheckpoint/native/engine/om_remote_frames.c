@@ -231,7 +231,7 @@ int om_remote_frame(struct om_peer *peer, struct om_connection *c, const struct 
 		if (!thread)
 			break;
 		result = om_remote_take_answer(thread, frame->seq, payload, frame->bytes);
-		due = !thread->quiesced && (thread->finished || thread->state->phase != OM_PHASE_SENT) && thread->owed;
+		due = !thread->quiesced && thread->owed;
 		break;
 	case OM_FRAME_SIGNAL:
 		result = take_signal_frame(remote, frame, payload, &signal, &has_signal, &notification);

@@ -67,6 +67,16 @@ static bool all_ended(struct om_remote *remote, uint32_t slot)
 	return true;
 }
 
+/* Whose ring they came from says nothing: any thread may be the one that is to take what was for the process. */
+static bool owes_any(struct om_remote *remote)
+{
+	struct om_remote_thread *thread;
+	bool owes = false;
+	for (uint32_t at = 0; (thread = next_named(remote, OM_EVERY_THREAD, &at));)
+		owes |= om_remote_owes_signals(thread);
+	return owes;
+}
+
 int om_remote_quiesce(om_remote *remote, uint32_t slot, enum om_quiesce why, uint32_t timeout_ms)
 {
 	struct timespec until = om_deadline(timeout_ms);
@@ -82,8 +92,9 @@ int om_remote_quiesce(om_remote *remote, uint32_t slot, enum om_quiesce why, uin
 	if (!all_ended(remote, slot)) {
 		result = remote->gone ? -ESRCH : waited ? -ETIMEDOUT : -ENOTCONN;
 		all_go_on(remote, slot);
+		bool owes = owes_any(remote);
 		for (uint32_t at = 0; (thread = next_named(remote, slot, &at));)
-			thread->owed |= om_remote_owes_signals(thread);
+			thread->owed |= owes;
 	}
 	om_remote_leave(remote);
 	return result;
