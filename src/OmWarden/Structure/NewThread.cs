@@ -31,14 +31,21 @@ internal static class NewThread
         int tid = BinaryPrimitives.ReadInt32LittleEndian(reply.AsSpan(12));
         Outcome<FrozenProcess> stopped = guest.StopIn(call);
         if (!stopped.Ok)
-            return; // it has ended; its cell reports that
+        {
+            Unmake(guest, slot); // it has ended, and its cell reports that; or it makes its call again
+            return;
+        }
         using FrozenProcess maker = stopped.Value;
         if (Make(guest, maker, tid) is { } here)
             guest.Began(slot, tid, here);
         else
-            guest.Remote.Ask(HomeRequest.ThreadExit, HomeRequest.Number(slot, 0), out _);
+            Unmake(guest, slot);
         guest.GoOn(maker);
     }
+
+    /// <summary>Home has one that nobody speaks for.</summary>
+    private static void Unmake(GuestProcess guest, uint slot) =>
+        guest.Remote.Ask(HomeRequest.ThreadExit, HomeRequest.Number(slot, 0), out _);
 
     /// <summary>Its tid here. Null: there is none, and the maker knows or makes its call again.</summary>
     private static int? Make(GuestProcess guest, FrozenProcess maker, int tid)
