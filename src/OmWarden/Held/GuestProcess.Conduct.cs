@@ -72,7 +72,12 @@ internal sealed partial class GuestProcess
         _ = remote!.Thread(slot, here, signals: 0); // -ENOMEM: its calls are refused then
     }
 
-    internal void Ends(uint slot) => Threads.Remove(slot);
+    /// <summary>Home has ended its own, whose signals have come.</summary>
+    internal void Ends(uint slot)
+    {
+        Threads.Remove(slot);
+        Signals.Ended(slot);
+    }
 
     /// <param name="tid">Of the one thread to be stopped; null: all.</param>
     private Outcome<FrozenProcess> StopBody(int? tid, Func<IReadOnlyList<int>, Interruption> interrupted)

@@ -60,6 +60,15 @@ internal sealed class ArrivedSignals
             waiting.InsertRange(0, signals);
     }
 
+    /// <summary>The thread of this slot has ended, and with it what was for it alone. What was for the process stays, but is counted no more: of what
+    /// comes to the slot, the next one in it has had nothing yet.</summary>
+    internal void Ended(uint slot)
+    {
+        lock (gate)
+            waiting = [.. waiting.Where(one => one.Signal.Slot != slot || !one.Signal.Directed)
+                .Select(one => one.Signal.Slot == slot ? one with { Count = 0 } : one)];
+    }
+
     private static bool IsSame(ArrivedSignal one, ArrivedSignal other)
     {
         if (one.Slot != other.Slot || one.Directed != other.Directed || one.Number != other.Number)
