@@ -15,6 +15,7 @@ internal sealed partial class GuestProcess
 {
     private const int ERESTARTNOINTR = 513;
     private const int ENOTCONN = 107;
+    private const int ESRCH = 3;
 
     /// <summary>How long home may take to end a call that is wanted back: nothing but a stopped deputy, or a disk that hangs, takes longer.</summary>
     private static readonly TimeSpan QuiesceWithin = TimeSpan.FromSeconds(2);
@@ -119,7 +120,7 @@ internal sealed partial class GuestProcess
         {
             if (ofOne.Key is not { } taker)
                 continue;
-            bool stopped = StopFor(taker.Thread, body =>
+            Failure? failed = StopFor(taker.Thread, body =>
             {
                 // Now that it stands it may have another mask than before.
                 var still = ofOne.ToLookup(waiting => SignalTaker.For(this, waiting.Signal) == taker);
@@ -127,10 +128,11 @@ internal sealed partial class GuestProcess
                 left.AddRange(still[false]);
                 again |= still[false].Any();
             });
-            if (stopped)
+            if (failed is null)
                 continue;
-            left.AddRange(ofOne); // the engine says when it can be
-            again |= !GuestThreads.IsThere(taker.Thread); // it has just ended, and another one takes what was for the process
+            left.AddRange(ofOne);
+            // EBUSY: the engine says when it can be. Or it has just ended, and another one takes what was for the process; or it was slow to stop.
+            again |= failed.Errno is ESRCH or ETIMEDOUT;
         }
         Signals.PutBack(left);
         if (again)
@@ -141,16 +143,16 @@ internal sealed partial class GuestProcess
             });
     }
 
-    /// <summary>Stops a thread and lets it go on as for signals. False: it cannot be stopped now.</summary>
-    private bool StopFor(GuestThread thread, Action<FrozenProcess> queue)
+    /// <summary>Stops a thread and lets it go on as for signals. Not null: it cannot be stopped now.</summary>
+    private Failure? StopFor(GuestThread thread, Action<FrozenProcess> queue)
     {
         if (vforking.Contains(thread.Slot))
-            return false; // when its child lets it go
+            return Failures.Broken(Stage.Forward, "it waits for the child of its vfork", EBUSY); // delivered when that lets it go
         Outcome<FrozenProcess> stopped = Stop(thread.Here, thread.Slot, Quiesce.Here);
         if (!stopped.Ok)
         {
             LogNotDelivered(Key, stopped.Failure.Message);
-            return false;
+            return stopped.Failure;
         }
         using FrozenProcess body = stopped.Value;
         queue(body);
@@ -159,7 +161,7 @@ internal sealed partial class GuestProcess
         if (!goesOn)
             body.Thaw();
         cell!.Tighten(this);
-        return true;
+        return null;
     }
 
     private Outcome<FrozenProcess> StopAll(Quiesce why) => Stop(null, OmEngine.EveryThread, why);

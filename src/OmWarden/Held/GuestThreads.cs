@@ -25,8 +25,6 @@ internal sealed class GuestThreads
 
     internal GuestThread? InSlot(uint slot) => bySlot.TryGetValue(slot, out GuestThread thread) ? thread : null;
 
-    internal static bool IsThere(GuestThread thread) => Directory.Exists($"/proc/{thread.Here}");
-
     /// <summary>By a tid of ours; null: it is none of these.</summary>
     internal uint? SlotOf(int here)
     {
