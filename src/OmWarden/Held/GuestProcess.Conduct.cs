@@ -23,6 +23,9 @@ internal sealed partial class GuestProcess
     /// <summary>While the deputy is stopped (SIGSTOP, Ctrl-Z).</summary>
     private HeldStill? held;
 
+    /// <summary>Calls that were handed out meanwhile: who holds the threads is their tracer, and no other can stop one.</summary>
+    private readonly List<StructuralCall> whileHeld = [];
+
     /// <summary>Why a call waits for the body to be at home; empty: none does.</summary>
     private string whyHome = "";
 
@@ -35,7 +38,9 @@ internal sealed partial class GuestProcess
 
     internal void Conduct(StructuralCall call)
     {
-        if (State is GuestState.Remote)
+        if (held is not null)
+            whileHeld.Add(call);
+        else if (State is GuestState.Remote)
             StructuralCalls.Conduct(this, call);
     }
 
@@ -217,6 +222,7 @@ internal sealed partial class GuestProcess
             case OmEngine.OM_CONTROL_CONTINUE:
                 LetGo();
                 DeliverSignals();
+                ConductHeld();
                 break;
             case OmEngine.OM_CONTROL_GONE:
                 EndFromHome("the deputy ended");
@@ -234,6 +240,14 @@ internal sealed partial class GuestProcess
             return;
         Discard();
         Ended(-1, why);
+    }
+
+    private void ConductHeld()
+    {
+        List<StructuralCall> calls = [.. whileHeld];
+        whileHeld.Clear();
+        foreach (StructuralCall call in calls)
+            Conduct(call);
     }
 
     private void LetGo()

@@ -99,4 +99,20 @@ public sealed class WaitingTests(ClusterLab lab)
         await job.Program.WroteAsync("two");
         Assert.Equal("one\ntwo\n", (await job.EndAsync(mover)).Outcome.Succeeded().Output);
     }
+
+    /// <summary>Stopped wherever its threads are just then: some call what is conducted.</summary>
+    [Theory]
+    [InlineData("thread_life")]
+    [InlineData("thread_signals")]
+    public async Task StoppedAndContinued_WithThreads_GoesOn(string name)
+    {
+        const int Stops = 6;
+        lab.Need();
+        using var job = Job.Start(lab, $"moved $WORKLOADS/{name} eof");
+        var pid = await job.NextPidAsync();
+        var mover = new Mover(lab, pid, 5);
+        Assert.True(await mover.ToAsync("pc2"), mover.History);
+        await lab.AskAsync("pc1", "sh", "-c", $"for i in $(seq {Stops}); do sleep 0.1; kill -STOP {pid}; sleep 0.1; kill -CONT {pid}; done");
+        Assert.Equal($"ok {name}\n", (await job.EndAsync(mover)).Outcome.Succeeded().Output);
+    }
 }
