@@ -15,12 +15,14 @@ namespace OpenMosix.Checkpoint.Freeze;
 /// </summary>
 internal sealed class ProcessStop
 {
+    private const string Between = "the process ends, or one of its threads executes a program";
+
     private readonly int _pid;
     private readonly FreezeOptions _options;
     private readonly CancellationToken _cancellation;
     private readonly TrapState _trap = new();
     private readonly HashSet<int> _known = [];
-    private readonly Queue<Tracee> _moving = [];
+    private readonly Dictionary<int, Tracee> _moving = [];
     private readonly List<(Tracee Tracee, WaitStatus Stop)> _stopped = [];
     private readonly Dictionary<int, SleepObservation> _observations = [];
 
@@ -52,9 +54,10 @@ internal sealed class ProcessStop
     private Failure? Unstoppable()
     {
         var status = ProcessStatus.Read(_pid);
-        return status is null || status.State is 'X' || (status.State is 'Z' && status.Threads < 2) ? NoSuch($"there is no process {_pid}")
-            : LeaderExited() is { } exited ? exited
-            : !status.HasMemory ? Failures.Refused(Stage.Freeze, Refusals.NoMemory())
+        return status is null or { State: 'Z', Threads: 1 } ? NoSuch($"there is no process {_pid}")
+            : LeaderExited(status) ? Failures.Refused(Stage.Freeze, Refusals.LeaderExited())
+            : status.IsKernelThread ? Failures.Refused(Stage.Freeze, Refusals.NoMemory())
+            : !status.HasMemory ? Failures.Broken(Stage.Freeze, Between, Errno.EBUSY)
             : status.Threads > ImageFormat.ThreadsMax ? Failures.Refused(Stage.Freeze, Refusals.Threads(status.Threads))
             : status.TracerPid != 0 ? Failures.Refused(Stage.Freeze, Refusals.Traced(status.TracerPid))
             : null;
@@ -67,7 +70,7 @@ internal sealed class ProcessStop
         {
         }
 
-        var interruption = _options.Interrupted?.Invoke([.. _moving.Select(tracee => tracee.Tid)]) ?? default;
+        var interruption = _options.Interrupted?.Invoke([.. _moving.Keys]) ?? default;
         if (interruption.GiveUp is { } why)
         {
             return Failures.Broken(Stage.Freeze, $"process {_pid} cannot be stopped now: {why}", Errno.EBUSY);
@@ -94,145 +97,193 @@ internal sealed class ProcessStop
             _observations[tid] = observation;
         }
 
+        List<int> seized = [.. _moving.Keys, .. _stopped.Select(thread => thread.Tracee.Tid)];
+        // One alone has nobody to wait for.
+        using var deadlock = fresh.Count > 0 && seized.Count + fresh.Count > 1 ? new SeizeDeadlock(seized) : null;
         foreach (var tid in fresh)
         {
-            var tracee = new Tracee(tid, _trap);
-            // The leader's end is no event for waitpid while other threads are left.
-            var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | options | (tid == _pid ? Ptrace.PTRACE_O_TRACEEXIT : 0));
-            if (error == 0)
-            {
-                // One that has ended meanwhile says so when it is waited for.
-                _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tid);
-                _moving.Enqueue(tracee);
-            }
-            else if (MustBeSeized(tid))
-            {
-                throw new TraceeException($"thread {tid} of process {_pid} cannot be seized", error);
-            }
-            else if (tid == _pid)
-            {
-                throw LeaderExited() is null ? new TraceeException($"process {_pid} has ended", Errno.ESRCH) : new RefusedException(Refusals.LeaderExited());
-            }
+            Seize(tid, options);
+            deadlock?.Add(tid);
+        }
+
+        foreach (var tid in deadlock?.End() ?? [])
+        {
+            Ended(tid);
         }
 
         return fresh.Count > 0;
     }
 
-    private static bool MustBeSeized(int tid)
+    private void Seize(int tid, int options)
+    {
+        var tracee = new Tracee(tid, _trap);
+        var error = tracee.Seize(Ptrace.PTRACE_O_TRACESYSGOOD | Ptrace.PTRACE_O_TRACEEXEC | options);
+        if (error != 0 && !IsOurs(tid, error))
+        {
+            return;
+        }
+
+        // One that has ended meanwhile says so when it is waited for.
+        if (error == 0 && Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tid) == -Errno.ESRCH && !TaskList.Has(_pid, tid))
+        {
+            // While it was being seized it has executed a program, for which it took the leader's number.
+            _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, _pid);
+            return;
+        }
+
+        _moving.Add(tid, tracee);
+    }
+
+    /// <summary>Why a thread cannot be seized: it has just been made by one that is, and is ours already (true), or it has ended (false).</summary>
+    private bool IsOurs(int tid, int error)
     {
         var status = ProcessStatus.Read(tid);
-        if (status?.TracerPid == Kernel.ThreadId())
-        {
-            return false; // just made: the stop of the one that made it tells
-        }
-
-        if (status is { TracerPid: not 0 })
-        {
-            throw new RefusedException(Refusals.Traced(status.TracerPid));
-        }
-
-        return status is { State: not ('Z' or 'X') };
+        return status?.TracerPid == Kernel.ThreadId() ? true
+            : status is { TracerPid: not 0 } ? throw new RefusedException(Refusals.Traced(status.TracerPid))
+            : status is { State: not ('Z' or 'X') } ? throw new TraceeException($"thread {tid} of process {_pid} cannot be seized", error)
+            : tid != _pid ? false
+            : LeaderExited(status) ? throw new RefusedException(Refusals.LeaderExited())
+            : status is null or { Threads: 1 } ? throw new TraceeException($"process {_pid} has ended", Errno.ESRCH)
+            : throw new TraceeException(Between, Errno.EBUSY);
     }
 
     /// <returns>null: all that is left of them stands.</returns>
     private Failure? WaitForStops(WakeUp wakeUp)
     {
-        Tracee? leader = null;
-        while (_moving.TryDequeue(out var tracee))
+        while (_moving.Count > 0)
         {
-            var (woken, stop) = WaitFor(tracee, wakeUp);
-            if (woken)
+            // Of the leader's end nothing is heard while others are left.
+            if (_moving.Count == 1 && _moving.ContainsKey(_pid) && ProcessStatus.Read(_pid) is { } leader)
             {
-                return _cancellation.IsCancellationRequested ? Failures.Broken(Stage.Freeze, "cancelled", Errno.ECANCELED)
-                    : LeaderExited() ?? Failures.Broken(
-                        Stage.Freeze, $"thread {tracee.Tid} of process {_pid} did not stop: it waits in the kernel where nothing interrupts it", Errno.ETIMEDOUT);
-            }
-
-            if (stop is { Event: Ptrace.PTRACE_EVENT_EXIT })
-            {
-                leader = tracee;
-                tracee.Resume(Ptrace.PTRACE_CONT);
-            }
-            else if (stop is { } where)
-            {
-                _stopped.Add((tracee, where));
-            }
-
-            if (leader is not null && _moving.Count == 0)
-            {
-                if (LeaderExited() is { } failure)
+                if (LeaderExited(leader))
                 {
-                    return failure;
+                    return Failures.Refused(Stage.Freeze, Refusals.LeaderExited());
                 }
 
-                // The whole process ends, or another of its threads executes a program, for which it takes the leader's number.
-                _moving.Enqueue(leader);
-                leader = null;
+                if (leader.TracerPid != Kernel.ThreadId())
+                {
+                    Forget(); // a thread that was not seized has executed a program, and has made others since
+                    return null;
+                }
             }
+
+            // Whichever comes first: some do not end before others have been waited for (execve of a thread).
+            var tid = Wait.Until(wakeUp, Wait.Any, Wait.WALL | Wait.WNOTHREAD, out var word);
+            if (tid == -Errno.EINTR)
+            {
+                return NotStopped();
+            }
+
+            if (tid == -Errno.ECHILD)
+            {
+                Forget(); // likewise, or it was the end
+                return null;
+            }
+
+            Tracee.Check(tid, "waitpid");
+            Took(tid, new WaitStatus(word));
         }
 
         return null;
     }
 
-    private Failure? LeaderExited() =>
-        ProcessStatus.Read(_pid) is { State: 'Z', Threads: > 1 } ? Failures.Refused(Stage.Freeze, Refusals.LeaderExited()) : null;
-
-    /// <summary>The first stop that is a place to work in. A signal that arrives first is delivered, and the stop comes behind it.</summary>
-    /// <returns>Stop is null when it has ended, or executes a program under another number (execve of a thread).</returns>
-    private (bool Woken, WaitStatus? Stop) WaitFor(Tracee tracee, WakeUp wakeUp)
+    /// <summary>All begins again, with what there is now; what is seized already is known by being ours.</summary>
+    private void Forget()
     {
-        while (true)
+        _moving.Clear();
+        _known.Clear();
+        foreach (var (tracee, _) in _stopped)
         {
-            var result = Wait.Until(wakeUp, tracee.Tid, Wait.WALL, out var word);
-            if (result is -Errno.EINTR)
-            {
-                return (true, null);
-            }
-
-            var status = new WaitStatus(word);
-            if (result < 0 || status.IsGone)
-            {
-                return tracee.Tid == _pid ? throw new TraceeGoneException(status) : (false, null);
-            }
-
-            if (status is { IsEventStop: true, StopSignal: Signals.SIGTRAP } && SignalQueue.HasFault(tracee))
-            {
-                // Its own fault, which the kernel would hand out before any trap of ours, blocked or not: the handler's frame first.
-                _ = Ptrace.Call(Ptrace.PTRACE_CONT, tracee.Tid);
-                continue;
-            }
-
-            if (status.IsEventStop || status.Event == Ptrace.PTRACE_EVENT_EXIT)
-            {
-                return (false, status);
-            }
-
-            if (status.Event == Ptrace.PTRACE_EVENT_CLONE)
-            {
-                TakeBorn(tracee);
-            }
-
-            // Any stop takes the place of the one that was asked for. Killed, it does not stand any more: the next wait tells.
-            _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tracee.Tid);
-            _ = Ptrace.Call(Ptrace.PTRACE_CONT, tracee.Tid, 0, status.IsSignalDelivery ? status.StopSignal : 0);
+            _known.Add(tracee.Tid);
         }
     }
 
-    /// <summary>A clone that is no thread (it has another exit signal) is another process, and none of ours.</summary>
-    private void TakeBorn(Tracee parent)
+    private void Took(int tid, WaitStatus status)
     {
-        var child = parent.Born();
-        if (TaskList.Has(_pid, child.Tid))
+        if (status.IsGone)
         {
-            _known.Add(child.Tid);
-            _moving.Enqueue(child);
+            Ended(tid);
+            return;
         }
-        else
+
+        // One that was just made may be heard of before the one that made it.
+        _known.Add(tid);
+        _moving.TryAdd(tid, new Tracee(tid, _trap));
+        var tracee = _moving[tid];
+        if (status is { IsEventStop: true, StopSignal: Signals.SIGTRAP } && HasFault(tracee))
         {
-            child.WaitStop();
-            child.Detach();
+            // Its own fault, which the kernel would hand out before any trap of ours, blocked or not: the handler's frame first.
+            _ = Ptrace.Call(Ptrace.PTRACE_CONT, tid);
+            return;
+        }
+
+        if (status.IsEventStop)
+        {
+            Stopped(tracee, status);
+            return;
+        }
+
+        switch (status.Event)
+        {
+            case Ptrace.PTRACE_EVENT_EXEC:
+                // It has the leader's number now, and all others are gone.
+                _stopped.Clear();
+                _moving.Clear();
+                _moving.Add(tid, tracee);
+                break;
+            case Ptrace.PTRACE_EVENT_CLONE when tracee.Born() is var born && _known.Add(born.Tid):
+                _moving.Add(born.Tid, born);
+                break;
+        }
+
+        // Any stop takes the place of the one that was asked for. Killed, it does not stand any more: the next wait tells.
+        _ = Ptrace.Call(Ptrace.PTRACE_INTERRUPT, tid);
+        _ = Ptrace.Call(Ptrace.PTRACE_CONT, tid, 0, status.IsSignalDelivery ? status.StopSignal : 0);
+    }
+
+    private static bool HasFault(Tracee tracee)
+    {
+        try
+        {
+            return SignalQueue.HasFault(tracee);
+        }
+        catch (TraceeException killed) when (killed.Error == Errno.ESRCH)
+        {
+            return false; // the next wait tells
         }
     }
+
+    /// <summary>It may have stood already: execve kills the others wherever they are.</summary>
+    private void Ended(int tid)
+    {
+        _moving.Remove(tid);
+        _stopped.RemoveAll(thread => thread.Tracee.Tid == tid);
+        if (tid == _pid)
+        {
+            throw new TraceeException($"process {_pid} has ended", Errno.ESRCH);
+        }
+    }
+
+    private void Stopped(Tracee tracee, WaitStatus stop)
+    {
+        _moving.Remove(tracee.Tid);
+        if (!TaskList.Has(_pid, tracee.Tid))
+        {
+            // A clone that is no thread (it has another exit signal): another process, and none of ours.
+            tracee.Detach();
+            return;
+        }
+
+        _stopped.Add((tracee, stop));
+    }
+
+    private Failure NotStopped() =>
+        _cancellation.IsCancellationRequested ? Failures.Broken(Stage.Freeze, "cancelled", Errno.ECANCELED)
+        : LeaderExited(ProcessStatus.Read(_pid)) ? Failures.Refused(Stage.Freeze, Refusals.LeaderExited())
+        : Failures.Broken(
+            Stage.Freeze, $"thread {_moving.Keys.First()} of process {_pid} did not stop: it waits in the kernel where nothing interrupts it", Errno.ETIMEDOUT);
+
+    private static bool LeaderExited(ProcessStatus? leader) => leader is { State: 'Z', Threads: > 1 };
 
     private List<FrozenThread> Take(Interruption interruption)
     {

@@ -28,14 +28,14 @@ internal static unsafe partial class Ptrace
     public const int PTRACE_O_TRACEFORK = 0x2;
     public const int PTRACE_O_TRACEVFORK = 0x4;
     public const int PTRACE_O_TRACECLONE = 0x8;
-    public const int PTRACE_O_TRACEEXIT = 0x40;
+    public const int PTRACE_O_TRACEEXEC = 0x10;
     public const int PTRACE_O_EXITKILL = 0x100000;
     public const int PTRACE_O_SUSPEND_SECCOMP = 0x200000;
 
     public const int PTRACE_EVENT_FORK = 1;
     public const int PTRACE_EVENT_VFORK = 2;
     public const int PTRACE_EVENT_CLONE = 3;
-    public const int PTRACE_EVENT_EXIT = 6;
+    public const int PTRACE_EVENT_EXEC = 4;
     public const int PTRACE_EVENT_STOP = 128;
     public const int NT_X86_XSTATE = 0x202;
     public const uint PTRACE_PEEKSIGINFO_SHARED = 1;

@@ -21,6 +21,8 @@ internal sealed record ProcessStatus
 
     public bool HasMemory { get; private init; }
 
+    public bool IsKernelThread { get; private init; }
+
     public ulong ThreadPending { get; private init; }
 
     public ulong SharedPending { get; private init; }
@@ -83,6 +85,8 @@ internal sealed record ProcessStatus
             TracerPid = Number("TracerPid"),
             Seccomp = Number("Seccomp"),
             HasMemory = Text("VmSize").Length > 0,
+            // Before Linux 6.11 it is told by its parent, kthreadd.
+            IsKernelThread = Text("Kthread") is var kernels && (kernels.Length > 0 ? kernels == "1" : Number("PPid") == 2 || pid == 2),
             ThreadPending = Set("SigPnd"),
             SharedPending = Set("ShdPnd"),
             Blocked = Set("SigBlk"),

@@ -57,6 +57,32 @@ public sealed class OddPlacesTests
     }
 
     [RootFact]
+    public void Freeze_WhileAThreadExecutesAProgram_HoldsWhatThereIs()
+    {
+        using var guest = Guest.Start("odd", "exec");
+        guest.Expect("ready");
+        var held = 0;
+        for (var i = 0; i < 200; i++)
+        {
+            var outcome = FrozenProcess.Freeze(guest.Pid);
+            if (outcome.Ok)
+            {
+                using var frozen = outcome.Value;
+                Assert.Equal(Proc.TaskList.Of(guest.Pid), frozen.Threads);
+                held++;
+                continue;
+            }
+
+            // In the moment when the leader is dead and the other thread has not taken its number.
+            Assert.True(outcome.Failure is { Errno: Errno.EBUSY or Errno.EPERM or Errno.ESRCH } or { Refusal.Name: "leader-exited" }, outcome.ToString());
+        }
+
+        Assert.InRange(held, 1, 200); // it spends much of its time in that moment
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
+    [RootFact]
     public void Freeze_Cancelled_EndsAtOnce()
     {
         using var guest = Guest.Start("odd", "vfork");

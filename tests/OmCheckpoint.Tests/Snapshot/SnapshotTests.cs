@@ -37,6 +37,26 @@ public sealed class SnapshotTests
     }
 
     [RootTheory]
+    [InlineData("ulimit -v 900000", 16u)]
+    [InlineData("ulimit -d 30000", 16u)]
+    [InlineData("ulimit -v 9000000", 1024u)]
+    [InlineData("true", 1024u)]
+    public void Snapshot_UnderNarrowLimits_TakesLessRoom(string limit, uint slots)
+    {
+        using var guest = Guest.Start("/bin/sh", "-c", $"{limit}; exec {Path.Combine(Guest.Programs, "waits")} read-forever");
+        guest.Expect("ready");
+        using (var frozen = FrozenProcess.Freeze(guest.Pid).Value)
+        {
+            var outcome = frozen.Snapshot();
+            Assert.True(outcome.Ok, outcome.ToString());
+            Assert.Equal(slots, outcome.Value.AgentSlots);
+        }
+
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
+    [RootTheory]
     [InlineData("sleep")]
     [InlineData("sleep-rmtp")]
     [InlineData("poll")]

@@ -1,16 +1,18 @@
 /* SPDX-License-Identifier: MIT
  *
  * Odd places to be stopped in. "trap": ignores SIGTRAP, which every breakpoint forces. "rseq": spins in a restartable
- * sequence, and prints its start, end and abort address first. "vfork": waits for a child that has its memory. Ends
- * when a byte comes on stdin.
+ * sequence, and prints its start, end and abort address first. "vfork": waits for a child that has its memory. "exec":
+ * a thread executes the program again and again. Ends when a byte comes on stdin.
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
 #include <linux/rseq.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/rseq.h>
 #include <sys/wait.h>
@@ -79,12 +81,45 @@ static int parent(void)
 	return waitpid(child, NULL, 0) != child;
 }
 
+static void *sleep_on(void *argument)
+{
+	for (;;)
+		pause();
+	return argument;
+}
+
+static char **again;
+
+static void *execute(void *argument)
+{
+	if (!ended())
+		execv("/proc/self/exe", again);
+	return argument;
+}
+
+/* Its threads end while one executes the program anew, under the leader's number. */
+static int program(char **argv)
+{
+	pthread_t thread;
+
+	if (!getenv("AGAIN")) {
+		setenv("AGAIN", "1", 1);
+		printf("ready\n");
+	}
+	again = argv;
+	for (int i = 0; i < 4; i++)
+		if (pthread_create(&thread, NULL, i == 3 ? execute : sleep_on, NULL))
+			return 1;
+	return pthread_join(thread, NULL);
+}
+
 int main(int argc, char **argv)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	int failed = argc != 2                  ? 1
 		     : !strcmp(argv[1], "trap") ? trap()
 		     : !strcmp(argv[1], "rseq") ? sequence()
+		     : !strcmp(argv[1], "exec") ? program(argv)
 						: parent();
 
 	printf(failed ? "FAILED\n" : "ok\n");
