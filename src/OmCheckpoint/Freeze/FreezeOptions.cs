@@ -31,7 +31,8 @@ public sealed record FreezeOptions
 /// <summary>What became of the calls that a remote waited in.</summary>
 /// <param name="GiveUp">Why it will not stop: it is left alone. Null: it stops.</param>
 /// <param name="Of">By tid, of every thread that stops; null: nothing of it waited for us.</param>
-public readonly record struct Interruption(string? GiveUp, Func<int, CallEnd>? Of = null);
+/// <param name="Undo">Called when they do not stop after all, before they are let go: from then on their calls are answered as ever.</param>
+public readonly record struct Interruption(string? GiveUp, Func<int, CallEnd>? Of = null, Action? Undo = null);
 
 /// <summary>What became of the call that a thread of a remote waited in.</summary>
 /// <param name="Answered">It had been taken from the listener, and has its answer.</param>

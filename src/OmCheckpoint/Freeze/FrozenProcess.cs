@@ -77,9 +77,10 @@ public sealed class FrozenProcess : IDisposable
 
     /// <summary>Ends the call a thread was stopped in, which waits under this mask, if a signal that waits now would: true, and the thread goes
     /// on, alone; it is not held any more. False: nothing has changed. In a process that has its agent for good.</summary>
-    public Outcome<bool> EndWait(ulong mask, int? tid = null)
+    /// <param name="goesOn">Called just before it does, on the tracer's thread: from then on its calls are its own.</param>
+    public Outcome<bool> EndWait(ulong mask, int? tid, Action goesOn)
     {
-        var outcome = Do<bool>(Stage.Freeze, () => WaitEnd.Try(_frozen, _frozen.Of(tid), mask));
+        var outcome = Do<bool>(Stage.Freeze, () => WaitEnd.Try(_frozen, _frozen.Of(tid), mask, goesOn));
         Threads = Tids();
         if (!outcome.Ok || Threads.Count == 0)
         {

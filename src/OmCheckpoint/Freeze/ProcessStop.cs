@@ -76,6 +76,24 @@ internal sealed class ProcessStop
             return Failures.Broken(Stage.Freeze, $"process {_pid} cannot be stopped now: {why}", Errno.EBUSY);
         }
 
+        var stopped = false;
+        try
+        {
+            var outcome = WaitForAll(seizeNew, interruption);
+            stopped = outcome.Ok;
+            return outcome;
+        }
+        finally
+        {
+            if (!stopped)
+            {
+                interruption.Undo?.Invoke();
+            }
+        }
+    }
+
+    private Outcome<FrozenThreads> WaitForAll(Func<bool> seizeNew, Interruption interruption)
+    {
         using var wakeUp = new WakeUp(_options.Timeout, _cancellation);
         do
         {

@@ -11,16 +11,17 @@ namespace OpenMosix.Checkpoint.Freeze;
 /// </summary>
 internal static class WaitEnd
 {
+    /// <param name="goesOn">Called just before it does.</param>
     /// <returns>True: the thread goes on, into its handler or its end, and is no longer ours. False: nothing has changed.</returns>
-    public static bool Try(FrozenThreads frozen, FrozenThread thread, ulong mask)
+    public static bool Try(FrozenThreads frozen, FrozenThread thread, ulong mask, Action goesOn)
     {
         var tracee = thread.Tracee;
         var status = ProcessStatus.Read(tracee.Tid) ?? throw new TraceeException($"thread {tracee.Tid} is gone", Errno.ESRCH);
-        return status.WouldTake(mask) && WaitUnder(frozen, thread, mask);
+        return status.WouldTake(mask) && WaitUnder(frozen, thread, mask, goesOn);
     }
 
     /// <summary>Likewise, whatever waits.</summary>
-    internal static bool WaitUnder(FrozenThreads frozen, FrozenThread thread, ulong mask)
+    internal static bool WaitUnder(FrozenThreads frozen, FrozenThread thread, ulong mask, Action goesOn)
     {
         var tracee = thread.Tracee;
         var agent = frozen.Agent();
@@ -41,6 +42,7 @@ internal static class WaitEnd
             _ = Kernel.Kill(frozen.Pid, Signals.SIGSTOP);
         }
 
+        goesOn();
         tracee.Detach(signal);
         return true;
     }

@@ -69,6 +69,7 @@ internal static class CallNumber
     public const int kcmp = 312;
     public const int seccomp = 317;
     public const int memfd_create = 319;
+    public const int membarrier = 324;
     public const int mlock2 = 325;
     public const int io_pgetevents = 333;
     public const int rseq = 334;

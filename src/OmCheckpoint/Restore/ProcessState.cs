@@ -46,6 +46,13 @@ internal static class ProcessState
     {
         batch.Add(CallNumber.prctl, PR_SET_DUMPABLE, image.Dumpable ? 1u : 0u);
         batch.Add(CallNumber.prctl, PR_SET_THP_DISABLE, image.ThpDisable, 0, 0, 0);
+        for (var command = 1u; command <= image.Membarrier && command != 0; command <<= 1)
+        {
+            if ((image.Membarrier & command) != 0)
+            {
+                batch.Add(CallNumber.membarrier, command); // each has a bit of its own (membarrier(2))
+            }
+        }
     }
 
     /// <summary>Likewise of a thread. A nice value that asks for more than others get may be refused: home keeps the true one.</summary>

@@ -101,7 +101,8 @@ internal sealed class ExtentScanner : IDisposable
                 Append(extents, region.Start, region.End, (region.Categories & PagemapScan.PAGE_IS_HUGE) != 0);
             }
 
-            start = walkEnd;
+            // It has been seen to tell less than it has walked (Linux 6.18, when the regions just fit).
+            start = count > 0 ? Math.Max(walkEnd, regions[count - 1].End) : walkEnd;
         }
 
         return true;

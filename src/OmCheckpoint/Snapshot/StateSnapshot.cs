@@ -13,6 +13,7 @@ internal static class StateSnapshot
     private const ulong PR_GET_DUMPABLE = 3;
     private const ulong PR_GET_THP_DISABLE = 42;
     private const ulong SIGSET_BYTES = 8;
+    private const ulong MEMBARRIER_CMD_GET_REGISTRATIONS = 512; // Linux 6.3; an older kernel does not tell
     private const int KernelSigactionBytes = 32; // handler, flags, restorer, mask
     private const int TimespecBytes = 16;
 
@@ -30,6 +31,7 @@ internal static class StateSnapshot
 
         var dumpable = batch.Add(CallNumber.prctl, PR_GET_DUMPABLE);
         var hugePages = batch.Add(CallNumber.prctl, PR_GET_THP_DISABLE);
+        var membarrier = batch.Add(CallNumber.membarrier, MEMBARRIER_CMD_GET_REGISTRATIONS);
         var brk = batch.Add(CallNumber.brk, 0);
         var timers = CpuTimers.Ask(batch);
         var times = batch.Reserve(Clocks.Length * TimespecBytes);
@@ -53,6 +55,7 @@ internal static class StateSnapshot
             AddAction(image, signal, results.Bytes(actions + (ulong)((signal - 1) * KernelSigactionBytes), KernelSigactionBytes));
         }
 
+        image.Membarrier = results[membarrier] > 0 ? (uint)results[membarrier] : 0;
         image.Dumpable = results[dumpable] == 1;
         image.ThpDisable = results[hugePages] > 0 ? (uint)results[hugePages] : 0;
     }

@@ -15,7 +15,7 @@ internal sealed partial class GuestProcess
 {
     private const int ERESTARTNOINTR = 513;
     private const int ENOTCONN = 107;
-    private const int ESRCH = 3;
+    private const int ESRCH = 3, EBUSY = 16;
 
     /// <summary>How long home may take to end a call that is wanted back: nothing but a stopped deputy, or a disk that hangs, takes longer.</summary>
     private static readonly TimeSpan QuiesceWithin = TimeSpan.FromSeconds(2);
@@ -160,9 +160,16 @@ internal sealed partial class GuestProcess
             return stopped.Failure;
         }
         using FrozenProcess body = stopped.Value;
-        queue(body);
-        bool goesOn = EndsWait(body, thread);
-        remote!.Resume(thread.Slot);
+        bool goesOn = false;
+        try
+        {
+            queue(body);
+            goesOn = EndsWait(body, thread);
+        }
+        finally
+        {
+            remote!.Resume(thread.Slot);
+        }
         if (!goesOn)
             body.Thaw();
         cell!.Tighten(this);
@@ -176,14 +183,12 @@ internal sealed partial class GuestProcess
     {
         Outcome<FrozenProcess> stopped = StopBody(tid, _ => remote!.Quiesce(slot, why, QuiesceWithin) switch
         {
-            0 => new(null, EndOf),
+            0 => new(null, EndOf, () => remote!.Resume(slot)),
             -ENOTCONN => new("the link to its home is down"),
             _ => new("its home does not give a call back"),
         });
         if (stopped.Ok)
             whyHome = ""; // the call is taken back, and says so again
-        else
-            remote!.Resume(slot);
         return stopped;
     }
 
@@ -201,7 +206,7 @@ internal sealed partial class GuestProcess
     {
         if (remote!.Mask(thread.Slot) is not { } mask)
             return false;
-        Outcome<bool> ended = body.EndWait(mask, thread.Here);
+        Outcome<bool> ended = body.EndWait(mask, thread.Here, () => remote!.Resume(thread.Slot));
         return !ended.Ok || ended.Value;
     }
 

@@ -8,6 +8,7 @@ namespace OpenMosix.Warden.Interop;
 internal static unsafe partial class Processes
 {
     private const string libc = "libc";
+    private const long SYS_tkill = 200;
     private const long SYS_pidfd_send_signal = 424;
     private const long SYS_pidfd_open = 434;
     private const int P_PIDFD = 3;
@@ -77,6 +78,9 @@ internal static unsafe partial class Processes
                 pidfd.DangerousRelease();
         }
     }
+
+    /// <summary>tkill(2).</summary>
+    internal static void SignalThread(int tid, int signal) => _ = syscall(SYS_tkill, tid, signal, 0, 0);
 
     /// <summary>Blocks until the process has ended; reaps it when it is our child.</summary>
     internal static void WaitForEnd(SafeHandle pidfd)

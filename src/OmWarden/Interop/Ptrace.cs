@@ -15,6 +15,7 @@ internal static unsafe partial class Ptrace
     internal const int PTRACE_EVENT_EXEC = 4;
     internal const int PTRACE_EVENT_STOP = 128;
     private const int WALL = 0x40000000;
+    private const int WNOTHREAD = 0x20000000;
     private const int EINTR = 4;
 
     [LibraryImport(libc, SetLastError = true)]
@@ -25,13 +26,14 @@ internal static unsafe partial class Ptrace
     /// <summary>0 or -errno.</summary>
     internal static int Request(int request, int pid, nint data) => ptrace(request, pid, 0, data) < 0 ? -Marshal.GetLastPInvokeError() : 0;
 
-    /// <summary>Blocks for the next stop or the end of a tracee of this thread; null when it is none (any more).</summary>
-    internal static int? Wait(int pid)
+    /// <summary>Blocks for the next stop or the end of a tracee of this thread; null when it has none (any more).</summary>
+    internal static int? Wait(out int pid)
     {
         int status, got;
         do
-            got = waitpid(pid, &status, WALL);
+            got = waitpid(-1, &status, WALL | WNOTHREAD);
         while (got < 0 && Marshal.GetLastPInvokeError() == EINTR);
-        return got == pid ? status : null;
+        pid = got;
+        return got > 0 ? status : null;
     }
 }

@@ -6,26 +6,27 @@ namespace OpenMosix.Warden.Structure;
 
 internal sealed class ExecWatch : IDisposable
 {
-    private readonly int pid;
+    private readonly int tid;
     private readonly TaskCompletionSource happened = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly TaskCompletionSource<bool> seized = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Thread thread;
     private readonly ManualResetEventSlim left = new();
     private volatile bool leaving;
 
-    private ExecWatch(int pid)
+    private ExecWatch(int tid)
     {
-        this.pid = pid;
-        thread = new Thread(Watch, 256 << 10) { IsBackground = true, Name = $"exec of {pid}" };
+        this.tid = tid;
+        thread = new Thread(Watch, 256 << 10) { IsBackground = true, Name = $"exec of {tid}" };
     }
 
     /// <summary>Completes when the new program is in place.</summary>
     internal Task Happened => happened.Task;
 
     /// <summary>Null when it cannot be traced (someone else does).</summary>
-    internal static ExecWatch? Begin(int pid)
+    /// <param name="tid">Of the thread that is to execute it.</param>
+    internal static ExecWatch? Begin(int tid)
     {
-        var watch = new ExecWatch(pid);
+        var watch = new ExecWatch(tid);
         watch.thread.Start();
         return watch.seized.Task.Result ? watch : null;
     }
@@ -37,11 +38,7 @@ internal sealed class ExecWatch : IDisposable
         // Makes the tracee stop, so that the thread can detach. Any thread of the tracer's process may send a signal, only its own may
         // use ptrace: the stop is made by a signal that is then dropped.
         if (!happened.Task.IsCompleted)
-        {
-            using var pidfd = Processes.OpenPidfd(pid);
-            if (pidfd is not null)
-                Processes.SendSignal(pidfd, LeaveSignal);
-        }
+            Processes.SignalThread(tid, LeaveSignal);
         thread.Join();
         left.Dispose();
     }
@@ -51,11 +48,12 @@ internal sealed class ExecWatch : IDisposable
 
     private void Watch()
     {
-        int error = Ptrace.Request(Ptrace.PTRACE_SEIZE, pid, Ptrace.PTRACE_O_TRACEEXEC);
+        int error = Ptrace.Request(Ptrace.PTRACE_SEIZE, tid, Ptrace.PTRACE_O_TRACEEXEC);
         seized.SetResult(error == 0);
         if (error != 0)
             return;
-        while (Ptrace.Wait(pid) is { } status)
+        // A thread that executes a program takes the leader's number.
+        while (Ptrace.Wait(out int pid) is { } status)
         {
             if ((status & 0xff) != 0x7f)
                 break; // ended

@@ -14,11 +14,6 @@ internal static class Execute
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
-        if (guest.Threads.Count > 1)
-        {
-            guest.GoHome(call, "execve of a process with threads"); // they end with it, at home too
-            return;
-        }
         bool at = call.Number == SYS_execveat;
         int shift = at ? 1 : 0;
         int error = Gather(guest, call, at, shift, out ExecuteRequest? request);

@@ -42,7 +42,8 @@ internal static class ExecuteAtHome
         for (int signal = 1; signal <= 64; signal++)
             if ((request.Pending >> (signal - 1) & 1) != 0)
                 side.Call(slot, SYS_kill, [(ulong)self, (ulong)signal]);
-        var watch = ExecWatch.Begin(process.Pid);
+        int? tid = side.Threads().Where(thread => thread.Slot == slot).Select(thread => (int?)thread.Tid).FirstOrDefault();
+        ExecWatch? watch = tid is null ? null : ExecWatch.Begin(tid.Value);
         if (watch is null)
             return -EINVAL;
         Task<long> call = Task.Factory.StartNew(() => side.Call(slot, SYS_execveat,

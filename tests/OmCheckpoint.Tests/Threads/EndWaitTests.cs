@@ -22,10 +22,12 @@ public sealed class EndWaitTests
         {
             using (var frozen = Stop(guest.Pid, tid, alone))
             {
-                Assert.False(frozen.EndWait(0, tid).Value);
+                Assert.False(frozen.EndWait(0, tid, Unexpected).Value);
                 Assert.True(frozen.QueueThreadSignals(tid, [Info(SIGUSR1)]).Ok);
-                Assert.False(frozen.EndWait(1UL << (SIGUSR1 - 1), tid).Value);
-                var ended = frozen.EndWait(1UL << (SIGUSR2 - 1), tid);
+                Assert.False(frozen.EndWait(1UL << (SIGUSR1 - 1), tid, Unexpected).Value);
+                var told = false;
+                var ended = frozen.EndWait(1UL << (SIGUSR2 - 1), tid, () => told = true);
+                Assert.True(told);
                 Assert.True(ended.Ok && ended.Value, ended.ToString());
                 Assert.DoesNotContain(tid, frozen.Threads);
                 guest.Expect("ended");
@@ -50,7 +52,7 @@ public sealed class EndWaitTests
             {
                 var frozen = ProcessStop.All(guest.Pid, new FreezeOptions(), CancellationToken.None).Value;
                 frozen.Agent();
-                var went = WaitEnd.WaitUnder(frozen, frozen.Threads[1], 0);
+                var went = WaitEnd.WaitUnder(frozen, frozen.Threads[1], 0, Unexpected);
                 frozen.LetGo();
                 return went;
             });
@@ -69,4 +71,6 @@ public sealed class EndWaitTests
     }
 
     private static byte[] Info(int signal) => [.. BitConverter.GetBytes(signal), .. new byte[Ptrace.SiginfoBytes - sizeof(int)]];
+
+    private static void Unexpected() => Assert.Fail("the thread does not go on");
 }
