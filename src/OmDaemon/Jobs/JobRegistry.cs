@@ -65,7 +65,7 @@ internal sealed partial class JobRegistry : IDisposable
 
     /// <summary>Makes the process the root of a new job; or leaves it in the job of the nearest ancestor that is in one.</summary>
     /// <returns>Null when it has ended already. The pidfd is taken over in any case.</returns>
-    public JobProcess? Register(int pid, Pidfd pidfd, uint uid, string command, bool stay)
+    public JobProcess? Register(int pid, Pidfd pidfd, uint uid, string command, bool stay, bool follow = false)
     {
         if (ProcessStat.Read(pid) is not { IsZombie: false } stat)
         {
@@ -79,7 +79,7 @@ internal sealed partial class JobRegistry : IDisposable
                 pidfd.Dispose();
                 return known;
             }
-            Members members = AncestorsJob(stat) ?? NewJob(stat, uid, command, stay);
+            Members members = AncestorsJob(stat) ?? NewJob(stat, uid, command, stay, follow);
             JobProcess process = Add(members, stat, pidfd, Residence.AtHome(_options.Node));
             Save(members);
             return process;
@@ -101,7 +101,7 @@ internal sealed partial class JobRegistry : IDisposable
                 return known;
             }
             Job? of = _processes.Values.FirstOrDefault(process => parentKey != 0 && process.Residence.Key == parentKey)?.Job ?? _ended.GetValueOrDefault(parentKey);
-            Members members = (of is null ? AncestorsJob(stat) : _jobs.GetValueOrDefault(of.Id)) ?? NewJob(stat, of?.Uid ?? stat.Uid(), stat.CommandLine(), of?.Stay ?? false);
+            Members members = (of is null ? AncestorsJob(stat) : _jobs.GetValueOrDefault(of.Id)) ?? NewJob(stat, of?.Uid ?? stat.Uid(), stat.CommandLine(), of?.Stay ?? false, of?.Follow ?? false);
             JobProcess process = Add(members, stat, pidfd, Residence.AtHome(_options.Node));
             Save(members);
             return process;
@@ -145,12 +145,12 @@ internal sealed partial class JobRegistry : IDisposable
         return null;
     }
 
-    private Members NewJob(ProcessStat root, uint uid, string command, bool stay)
+    private Members NewJob(ProcessStat root, uint uid, string command, bool stay, bool follow)
     {
         string id = $"{root.Pid}";
         for (int again = 2; _jobs.ContainsKey(id); again++)
             id = $"{root.Pid}-{again}";
-        var members = new Members(new Job(id, uid, command, _time.GetUtcNow(), stay, root.Pid, root.ParentPid));
+        var members = new Members(new Job(id, uid, command, _time.GetUtcNow(), stay, follow, root.Pid, root.ParentPid));
         _jobs.Add(id, members);
         return members;
     }

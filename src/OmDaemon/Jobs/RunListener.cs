@@ -99,7 +99,7 @@ internal sealed partial class RunListener(DaemonOptions options, JobRegistry job
             return new OmrunReply.Execute(run.Command, [], "omrun: called from another pid namespace: the command runs here and cannot move\n");
         string command = string.Join(' ', request.Arguments.Skip(run.Command));
         // Before omrun is answered: whoever sees the command sees the job.
-        if (jobs.Register(caller.Pid, pidfd, caller.Uid, command, run.Stay) is { } process)
+        if (jobs.Register(caller.Pid, pidfd, caller.Uid, command, run.Stay, run.Follow) is { } process)
             Started(process);
         return new OmrunReply.Execute(run.Command, []);
     }

@@ -6,7 +6,8 @@ namespace OpenMosix.Daemon.Jobs;
 
 /// <param name="Command">Index of the command in omrun's argv.</param>
 /// <param name="Stay">Never moved by itself, only when asked.</param>
-internal sealed record RunOptions(int Command, bool Stay)
+/// <param name="Follow">What it executes while it is away is moved there.</param>
+internal sealed record RunOptions(int Command, bool Stay, bool Follow)
 {
     /// <summary>omrun's own failures, as env(1) has it; 126 and 127 say why a command was not executed.</summary>
     public const int OwnFailure = 125;
@@ -16,6 +17,8 @@ internal sealed record RunOptions(int Command, bool Stay)
         Runs COMMAND so that it can move, while it runs, to a node with room: same PID, terminal, parent and environment.
 
           --stay        never move it by itself, only when `omctl migrate` asks
+          --follow      a program that it executes while it is away is moved there, too
+                        (else it goes on here)
           --must        do not run COMMAND when the daemon does not answer (else it runs here, with one line said)
           --json        errors of omrun itself as one line of JSON, on standard error
           --help        print this
@@ -28,13 +31,13 @@ internal sealed record RunOptions(int Command, bool Stay)
     /// <summary>Either the options, or what omrun prints and ends with.</summary>
     public static (RunOptions? Options, OmrunReply.Exit? Exit) Parse(IReadOnlyList<string> arguments)
     {
-        bool stay = false, json = arguments.Skip(1).TakeWhile(argument => argument.StartsWith('-') && argument != "--").Contains("--json");
+        bool stay = false, follow = false, json = arguments.Skip(1).TakeWhile(argument => argument.StartsWith('-') && argument != "--").Contains("--json");
         for (int i = 1; i < arguments.Count; i++)
         {
             switch (arguments[i])
             {
                 case "--":
-                    return i + 1 < arguments.Count ? (new RunOptions(i + 1, stay), null) : (null, Wrong("no-command", "a command is missing", json));
+                    return i + 1 < arguments.Count ? (new RunOptions(i + 1, stay, follow), null) : (null, Wrong("no-command", "a command is missing", json));
                 case "--help" or "-h":
                     return (null, new OmrunReply.Exit(0, Output: Help));
                 case "--version":
@@ -42,12 +45,15 @@ internal sealed record RunOptions(int Command, bool Stay)
                 case "--stay":
                     stay = true;
                     break;
+                case "--follow":
+                    follow = true;
+                    break;
                 case "--json" or "--must":
                     break;
                 case ['-', ..] unknown:
                     return (null, Wrong("unknown-option", $"unknown option '{unknown}'", json));
                 default:
-                    return (new RunOptions(i, stay), null);
+                    return (new RunOptions(i, stay, follow), null);
             }
         }
         return (null, Wrong("no-command", "a command is missing", json));

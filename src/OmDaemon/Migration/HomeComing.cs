@@ -53,8 +53,11 @@ internal sealed partial class HomeComing(
                 break;
             case FromWarden.EventOneofCase.WentOn when jobs.FindByKey(happened.WentOn.Key) is { } process:
                 LogWentOn(happened.WentOn.Key.ToString("x16"), process.Pid);
+                string was = process.Residence.Node;
                 process.Residence = Residence.AtHome(options.Node);
                 jobs.Save(process);
+                if (process.Job.Follow)
+                    _ = mover.MoveAsync(process, was, "follows its job", _stopping.Token); // what comes of it is in the log
                 break;
             case FromWarden.EventOneofCase.Began when happened.Began.Process is { Role: HeldProcess.Types.Role.Deputy } held
                 && jobs.AdoptForked(happened.Began.ParentKey, held.Pid) is { } forked:

@@ -33,7 +33,7 @@ internal sealed partial class HomeProcess : HeldProcess
 {
     private const uint Leader = 0; // its slot
     private const long SYS_madvise = 28;
-    private const int EBUSY = 16;
+    private const int ESRCH = 3, EBUSY = 16;
 
     private readonly int pid;
     private readonly SafeFileHandle pidfd;
@@ -223,6 +223,8 @@ internal sealed partial class HomeProcess : HeldProcess
         {
             long result = Side.Call(Leader, SYS_madvise, [range.Address.Value, range.Bytes, (ulong)range.Advice]);
             // The move is done all the same; memory that stays is a cost, not a fault of the process.
+            if (result == -ESRCH)
+                break; // it has ended
             if (result < 0)
                 LogKept(Key, range.Address.Value, range.Bytes, (int)-result);
         }
