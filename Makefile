@@ -22,10 +22,10 @@ NATIVE_TARGETS :=
 NATIVE_TESTS :=
 include $(wildcard src/*/module.mk) $(wildcard $(NATIVE)/*/module.mk) $(wildcard src/OmTools/*/module.mk) $(wildcard tests/*/module.mk)
 
-APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab
+APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab omcompat:OmCompat
 
 
-.PHONY: build native managed links test-programs test lint format demo clean help setup
+.PHONY: build native managed links test-programs test compat lint format demo clean help setup
 build: native managed links ## build everything into out/bin
 
 setup: ## install what is missing (compiler, iproute2, libraries), or name it
@@ -44,6 +44,9 @@ test-programs: build $(NATIVE_TESTS) ## build what tests need, and run none
 
 test: test-programs ## run every test; the last line is `N passed, N failed`
 	@tests/run
+
+compat: build ## real applications, natively and moved without end: writes tests/Compat/RESULTS.md (CASES="redis xz": these rows only)
+	@$(BIN)/omcompat apps $(CASES)
 
 demo: build ## three PCs, one short of memory: a program leaves home, works, and comes back
 	@tests/Lab/demo

@@ -1,0 +1,46 @@
+using System.Text.RegularExpressions;
+using OpenMosix.Compat.Moving;
+
+namespace OpenMosix.Compat.Pages;
+
+/// <summary>Why processes were not moved, as a cell of a table, and what the names mean.</summary>
+internal static partial class Reasons
+{
+    private static readonly Dictionary<string, string> Known = new()
+    {
+        ["shared-memory"] = "The process has a writable MAP_SHARED mapping. Its pages belong to the other processes (and to the file) as well; a copy on another node would not see their stores, nor they its.",
+        ["sysv-shared-memory"] = "A System V segment is attached (shmat): the same as `shared-memory`.",
+        ["leader-exited"] = "The first thread has ended by itself (pthread_exit in main) and others go on; its tid is a zombie that cannot be made anew.",
+        ["threads"] = "More threads than an image holds.",
+        ["io-uring"] = "Its rings are memory that the kernel of home writes to, and what is submitted names addresses of the body.",
+        ["aio"] = "An AIO ring (io_setup) is memory that the kernel of home writes to.",
+        ["userfaultfd"] = "The process serves page faults of its own memory through an fd of home's kernel.",
+        ["perf-events"] = "A perf event counts at home what no longer runs there.",
+        ["signalfd"] = "It reads what is pending at home; while the body is away its signals are pending where it runs.",
+        ["traced"] = "A tracer is attached to it (ptrace): a second one, which a move needs, is not possible.",
+        ["seccomp-filter"] = "The process has a filter of its own, which would judge the calls that a move injects, and cannot be read back to be set at the target.",
+        ["hugetlb"] = "Memory from hugetlbfs, whose pool the target may not have.",
+        ["sealed-memory"] = "A mapping is sealed (mseal, F_SEAL_*): it cannot be unmapped, nor rebuilt by parts.",
+        ["device-mapping"] = "Memory of a device is mapped.",
+        ["unknown-mapping"] = "A mapping of a kind that this version does not know.",
+        ["32-bit"] = "A program of the 32-bit ABI.",
+        ["shared-address-space"] = "Another process has the same memory (vfork, CLONE_VM without CLONE_THREAD), for the moment or for good.",
+        ["vdso"] = "The vDSO of the process is not the target's.",
+        ["cpu"] = "The target's CPU misses a feature the process has state of.",
+        ["stopped"] = "The process is stopped (SIGSTOP, Ctrl-Z) at the moment.",
+        ["kernel-thread"] = "It has ended at the moment it was to be moved (a zombie has no address space).",
+    };
+
+    /// <summary>`name` × how often, the most frequent first.</summary>
+    internal static string Cell(MoveTally tally) => string.Join(", ", tally.Refusals.Select(each => $"`{each.Key.Replace('`', '\'')}` × {each.Value.Count}"));
+
+    /// <summary>Of the names in these rows, those that are a property of the process.</summary>
+    internal static IEnumerable<string> Explain(IEnumerable<string> rows)
+    {
+        var names = rows.SelectMany(row => Name().Matches(row)).Select(match => match.Groups[1].Value).ToHashSet();
+        return Known.Where(each => names.Contains(each.Key)).Select(each => $"* `{each.Key}`: {each.Value}");
+    }
+
+    [GeneratedRegex("`([^`]+)`")]
+    private static partial Regex Name();
+}
