@@ -1,11 +1,12 @@
 namespace OpenMosix.Compat.Applications;
 
 /// <summary>
-/// One application: cases/NAME.sh, whose first lines say `# what: ...`, `# packages: ...` and perhaps `# user: ...`, and which defines `run`, and
-/// where wanted `prepare` and `normalise` (see cases/prologue.sh). What `run` starts with `moved` is moved, everything else stays as it is.
+/// One application: cases/NAME.sh, whose first lines say `# what: ...`, `# packages: ...` and perhaps `# source: ...` or `# user: ...`, and which
+/// defines `run`, and where wanted `prepare` and `normalise` (see cases/prologue.sh). What `run` starts with `moved` is moved, everything else stays as it is.
 /// </summary>
+/// <param name="Source">A package whose source it wants unpacked in its cache, or null.</param>
 /// <param name="User">UID:GID, or null for root.</param>
-internal sealed record ApplicationCase(string Name, string What, IReadOnlyList<string> Packages, string? User)
+internal sealed record ApplicationCase(string Name, string What, IReadOnlyList<string> Packages, string? Source, string? User)
 {
     private const string Prologue = "prologue";
 
@@ -23,7 +24,8 @@ internal sealed record ApplicationCase(string Name, string What, IReadOnlyList<s
     {
         var header = System.IO.File.ReadLines(Path.Combine(Folder, name + ".sh")).TakeWhile(line => line.StartsWith("# ", StringComparison.Ordinal))
             .Select(line => line[2..].Split(": ", 2)).Where(parts => parts.Length == 2).ToDictionary(parts => parts[0], parts => parts[1]);
-        return new ApplicationCase(name, header["what"], header.GetValueOrDefault("packages", "").Split(' ', StringSplitOptions.RemoveEmptyEntries), UserIds(header.GetValueOrDefault("user")));
+        var packages = header.GetValueOrDefault("packages", "").Split(' ', StringSplitOptions.RemoveEmptyEntries);
+        return new ApplicationCase(name, header["what"], packages, header.GetValueOrDefault("source"), UserIds(header.GetValueOrDefault("user")));
     }
 
     private static string? UserIds(string? user) => user is null ? null : System.IO.File.ReadLines("/etc/passwd").Select(line => line.Split(':'))

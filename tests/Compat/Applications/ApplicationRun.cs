@@ -1,3 +1,4 @@
+using System.Globalization;
 using OpenMosix.Compat.Moving;
 using OpenMosix.Compat.Running;
 
@@ -15,6 +16,11 @@ internal sealed class ApplicationRun(ApplicationCase application, HomeNode node,
     {
         Directory.CreateDirectory(_kept);
         Array.ForEach(Directory.GetFiles(_kept), File.Delete);
+        if (application.Source is { } source && !Packages.Unpack(source, space.Cache))
+        {
+            return new ApplicationResult($"cannot: no source of {source}");
+        }
+
         if (await PrepareAsync(moved: false) is { } fault)
         {
             return new ApplicationResult(fault);
@@ -22,6 +28,7 @@ internal sealed class ApplicationRun(ApplicationCase application, HomeNode node,
 
         var native = await node.RunAsync(Script("run", moved: false), NativeLimit, stop);
         var wanted = await WrittenAsync("native");
+        var work = Work();
         if (native.Hung)
         {
             return new ApplicationResult("hangs natively");
@@ -32,17 +39,19 @@ internal sealed class ApplicationRun(ApplicationCase application, HomeNode node,
             return new ApplicationResult(again);
         }
 
+        var begin = DateTime.UtcNow;
         var moved = await node.RunMovedAsync(Script("run", moved: true), (native.Wall * 20) + TimeSpan.FromMinutes(1), Seed, stop);
         var written = await WrittenAsync("moved");
         await File.WriteAllTextAsync(Path.Combine(_kept, "moves"), moved.Tally.History, stop);
-        await File.WriteAllTextAsync(Path.Combine(_kept, "pc1.log"), node.Log("pc1"), stop);
+        await File.WriteAllTextAsync(Path.Combine(_kept, "logs"), node.Log(begin), stop);
         if (moved.Run.Hung)
         {
             await File.WriteAllTextAsync(Path.Combine(_kept, "hang"), moved.Run.Evidence, stop);
             node.Renew(stop);
         }
 
-        return new ApplicationResult(Difference(native, wanted, moved.Run, written), native, moved);
+        var slowdown = Work() is > 0 and var done && work is { } wantedWork ? wantedWork / done : moved.Run.Wall / native.Wall;
+        return new ApplicationResult(Difference(native, wanted, moved.Run, written), native, moved, slowdown);
     }
 
     private async Task<string?> PrepareAsync(bool moved)
@@ -54,6 +63,12 @@ internal sealed class ApplicationRun(ApplicationCase application, HomeNode node,
 
     private Script Script(string function, bool moved) => new(
         $"exec > $OUT/{(function == "prepare" ? "prepared" : "stdout")} 2> $OUT/stderr < /dev/null; {application.Script(function)}", space.Work, space.Environment(moved), application.User);
+
+    // Of a case that runs for a fixed time: how much it got done.
+    private double? Work() => File.Exists(Path.Combine(space.Output, "work"))
+        && double.TryParse(File.ReadAllText(Path.Combine(space.Output, "work")), NumberStyles.Float, CultureInfo.InvariantCulture, out var work)
+            ? work
+            : null;
 
     /// <returns>Both streams, without what may differ.</returns>
     private async Task<(string Output, string Errors)> WrittenAsync(string run)

@@ -49,6 +49,22 @@ internal static class Packages
         }
     }
 
+    /// <summary>Unpacks Debian's source of a package below a directory, as NAME-VERSION. The machine's own list of sources stays as it is.</summary>
+    /// <returns>Whether it is there.</returns>
+    internal static bool Unpack(string name, string directory)
+    {
+        Directory.CreateDirectory(Path.Combine(directory, "lists", "partial"));
+        File.WriteAllText(Path.Combine(directory, "sources.list"), "deb-src http://deb.debian.org/debian bookworm main\n");
+        string[] options =
+        [
+            "-o", $"Dir::Etc::sourcelist={directory}/sources.list", "-o", "Dir::Etc::sourceparts=-", "-o", $"Dir::State::lists={directory}/lists",
+            "-o", "Dir::Cache::pkgcache=", "-o", "Dir::Cache::srcpkgcache=", "-o", "APT::Sandbox::User=root",
+        ];
+        Ask("apt-get", [.. options, "-q", "update"], directory);
+        Ask("apt-get", [.. options, "-q", "source", name], directory);
+        return Directory.GetDirectories(directory, $"{name}-*").Length > 0;
+    }
+
     private static bool Succeeds(IEnumerable<string> names)
     {
         using var apt = Start("apt-get", ["install", "-y", "-q", "--no-install-recommends", .. names]);
@@ -57,17 +73,17 @@ internal static class Packages
         return apt.ExitCode == 0;
     }
 
-    private static string Ask(string program, IEnumerable<string> arguments)
+    private static string Ask(string program, IEnumerable<string> arguments, string directory = "/")
     {
-        using var process = Start(program, arguments);
+        using var process = Start(program, arguments, directory);
         var output = process.StandardOutput.ReadToEnd();
         process.WaitForExit();
         return output;
     }
 
-    private static Process Start(string program, IEnumerable<string> arguments)
+    private static Process Start(string program, IEnumerable<string> arguments, string directory = "/")
     {
-        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo(program, arguments) { WorkingDirectory = directory, RedirectStandardOutput = true, RedirectStandardError = true };
         start.Environment["DEBIAN_FRONTEND"] = "noninteractive";
         var process = Process.Start(start)!;
         _ = process.StandardError.ReadToEndAsync(); // so that it never waits for us

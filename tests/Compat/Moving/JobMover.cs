@@ -12,6 +12,8 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
 
+    // A run that forks without end must not make the daemon do nothing but move.
+    private readonly SemaphoreSlim _atOnce = new(16);
     private readonly ConcurrentDictionary<int, Moved> _alive = new();
     private readonly Random _random = new(seed);
 
@@ -79,7 +81,9 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
     /// <returns>Whether the process is still there.</returns>
     private async Task<bool> MoveOnceAsync(ProcessStatus process, Moved known, CancellationToken stop)
     {
+        await _atOnce.WaitAsync(stop);
         var target = Another(known.Where);
+        known.Moving = true;
         try
         {
             var reply = await daemon.MigrateAsync(process.Pid, target == home ? "home" : target, stop);
@@ -109,6 +113,11 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
         {
             throw new OperationCanceledException("the run has ended", e, stop);
         }
+        finally
+        {
+            known.Moving = false;
+            _atOnce.Release();
+        }
     }
 
     private string Another(string where)
@@ -129,11 +138,14 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
         /// <summary>A process may go home by itself, so this is what was known last.</summary>
         internal string Where { get; set; } = "";
 
+        /// <summary>What a list says meanwhile is of before.</summary>
+        internal bool Moving { get; set; }
+
         internal bool Begin() => !_begun && (_begun = true);
 
         internal void See(ProcessStatus process, MoveTally tally)
         {
-            Where = process.Where;
+            Where = Moving ? Where : process.Where;
             // At home nobody counts, and away again it begins with none.
             var calls = (long)process.ForwardedCalls;
             tally.Called(calls >= _calls ? calls - _calls : calls);

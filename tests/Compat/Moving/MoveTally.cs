@@ -9,6 +9,8 @@ namespace OpenMosix.Compat.Moving;
 /// <summary>What came of all attempts to move the processes of one run. Several threads write to it.</summary>
 internal sealed partial class MoveTally
 {
+    private const int NoSuchProcess = 3; // ESRCH
+
     private readonly ConcurrentDictionary<string, Reason> _refusals = new();
     private readonly StringBuilder _history = new();
     private readonly Lock _lock = new();
@@ -55,9 +57,12 @@ internal sealed partial class MoveTally
 
     internal void Refused(ProcessStatus process, string node, Failure failure)
     {
-        var (name, about) = failure.Refusal is { } refusal
-            ? (refusal.Name, refusal.Object)
-            : ($"{failure.Stage.ToLowerInvariant()}: {Number().Replace(failure.Message, "N")}", failure.Errno == 0 ? "" : $"errno {failure.Errno}");
+        var (name, about) = (failure.Refusal, HasEnded(failure)) switch
+        {
+            ({ } refusal, _) => (refusal.Name, refusal.Object),
+            (_, true) => ("ended", failure.Message),
+            _ => ($"{failure.Stage.ToLowerInvariant()}: {Number().Replace(failure.Message, "N")}", failure.Errno == 0 ? "" : $"errno {failure.Errno}"),
+        };
         _refusals.AddOrUpdate(name, new Reason(1, about), (_, known) => known with { Count = known.Count + 1 });
         Note(process, $"not to {node}: {name} {about}");
     }
@@ -74,6 +79,12 @@ internal sealed partial class MoveTally
 
     /// <param name="About">The object at fault the first time.</param>
     internal sealed record Reason(int Count, string About);
+
+    // It ended before its move did: no failure of anybody.
+    private static bool HasEnded(Failure failure) => failure.Errno == NoSuchProcess || Ended().IsMatch(failure.Message);
+
+    [GeneratedRegex(@"there is no process|has ended|\(errno 3\)")]
+    private static partial Regex Ended();
 
     // What differs from one time to the next: pids, addresses, sizes.
     [GeneratedRegex(@"0x[0-9a-f]+|[0-9a-f]{8,}(-[0-9a-f]{8,})?|\b\d+(\.\d+)?\b")]

@@ -6,8 +6,13 @@ namespace OpenMosix.Compat.Pages;
 /// <summary>Why processes were not moved, as a cell of a table, and what the names mean.</summary>
 internal static partial class Reasons
 {
+    private const string NoneListed = "none-listed";
+
     private static readonly Dictionary<string, string> Known = new()
     {
+        [NoneListed] = "`omctl ps` listed no process of the job: those it had ended before anybody looked (10 times a second), or left their session and process group, as daemons do, and so the job.",
+        ["ended"] = "The process ended before its move did.",
+        ["already-there"] = "It had gone there by itself meanwhile: a fork or an exec brings a process home.",
         ["shared-memory"] = "The process has a writable MAP_SHARED mapping. Its pages belong to the other processes (and to the file) as well; a copy on another node would not see their stores, nor they its.",
         ["sysv-shared-memory"] = "A System V segment is attached (shmat): the same as `shared-memory`.",
         ["leader-exited"] = "The first thread has ended by itself (pthread_exit in main) and others go on; its tid is a zombie that cannot be made anew.",
@@ -32,7 +37,7 @@ internal static partial class Reasons
     };
 
     /// <summary>`name` × how often, the most frequent first.</summary>
-    internal static string Cell(MoveTally tally) => string.Join(", ", tally.Refusals.Select(each => $"`{each.Key.Replace('`', '\'')}` × {each.Value.Count}"));
+    internal static string Cell(MoveTally tally) => tally is { Moves: 0, Refusals.Count: 0 } ? $"`{NoneListed}`" : string.Join(", ", tally.Refusals.Select(each => $"`{each.Key.Replace('`', '\'')}` × {each.Value.Count}"));
 
     /// <summary>Of the names in these rows, those that are a property of the process.</summary>
     internal static IEnumerable<string> Explain(IEnumerable<string> rows)

@@ -3,7 +3,7 @@ using System.Text.Json;
 
 namespace OpenMosix.Compat.Running;
 
-/// <summary>Of a run that does not end: what the daemons and the kernel say of its processes, before they are killed.</summary>
+/// <summary>Of a run that does not end: what the daemon and the kernel say of its processes, before they are killed.</summary>
 internal static class Evidence
 {
     private const string OfKernel = """
@@ -26,11 +26,6 @@ internal static class Evidence
         }
 
         text.AppendLine(node.Ask("sh", "-c", OfKernel));
-        foreach (var name in (string[])["pc1", "pc2", "pc3"])
-        {
-            text.AppendLine($"== {name}").AppendLine(node.Log(name));
-        }
-
         return text.ToString();
     }
 

@@ -15,21 +15,26 @@ internal sealed class HomeNode : IDisposable
 
     private static readonly string[] Nodes = ["pc1", "pc2", "pc3"];
     private readonly string _lab;
+    private readonly string? _memory, _temporary;
     private LabRecord _record;
 
-    private HomeNode(string lab, CancellationToken stop)
+    private HomeNode(string lab, string? memory, string? temporary, CancellationToken stop)
     {
-        _lab = lab;
-        _record = LabUp.Run(lab, Nodes.Length, null, false, stop);
+        (_lab, _memory, _temporary) = (lab, memory, temporary);
+        _record = Make(stop);
     }
 
-    internal static HomeNode Up(string lab, CancellationToken stop) => new(lab, stop);
+    internal static HomeNode Up(string lab, CancellationToken stop) => new(lab, null, null, stop);
+
+    /// <param name="memory">Limit of each node, as 4G.</param>
+    /// <param name="temporary">What the node has as its /tmp.</param>
+    internal static HomeNode UpWithin(string memory, string temporary, string lab, CancellationToken stop) => new(lab, memory, temporary, stop);
 
     /// <summary>After a run that left something broken: the next one must not suffer for it.</summary>
     internal void Renew(CancellationToken stop)
     {
         LabDown.Run(_lab);
-        _record = LabUp.Run(_lab, Nodes.Length, null, false, stop);
+        _record = Make(stop);
     }
 
     /// <summary>Runs a bash script in the node. Nothing that it started is left when this returns.</summary>
@@ -69,10 +74,22 @@ internal sealed class HomeNode : IDisposable
         return process.StandardOutput.ReadToEnd() + errors.Result;
     }
 
-    internal string Log(string node) => string.Join('\n', Directory.GetFiles(new LabPaths(_lab).Node(node), "*.log", SearchOption.AllDirectories)
-        .Select(file => $"==> {Path.GetFileName(file)}\n{File.ReadAllText(file)}"));
+    /// <summary>What the daemons and wardens of all nodes have written since then.</summary>
+    internal string Log(DateTime since) => string.Join('\n', Nodes.SelectMany(node => NodeLogs.Names.Select(name =>
+        $"==> {node} {name}\n{string.Join('\n', NodeLogs.Lines(NodeLogs.File(new LabPaths(_lab), node, name)).SkipWhile(line => IsBefore(line, since)))}")));
 
     public void Dispose() => LabDown.Run(_lab);
+
+    private LabRecord Make(CancellationToken stop)
+    {
+        var record = LabUp.Run(_lab, Nodes.Length, _memory, false, stop);
+        if (_temporary is not null)
+        {
+            NodeProgram.Run(record, Name, "mount", "--bind", _temporary, "/tmp");
+        }
+
+        return record;
+    }
 
     private Process Start(Script script)
     {
@@ -119,6 +136,9 @@ internal sealed class HomeNode : IDisposable
         var unified = _record.Unified ?? throw new LabException("this machine has no cgroup v2 tree, which tells what a run has left behind");
         LabCgroups.Kill([Path.Combine(unified, Name, "session")]);
     }
+
+    // Their lines begin with the time; what does not belongs to the line before.
+    private static bool IsBefore(string line, DateTime time) => string.CompareOrdinal(line, time.ToString("yyyy-MM-ddTHH:mm:ss.fffZ", CultureInfo.InvariantCulture)) < 0;
 
     // Both ways, over everything but the loopback.
     private static long WireBytes(int initPid) => File.ReadLines($"/proc/{initPid}/net/dev").Skip(2)

@@ -8,15 +8,25 @@ namespace OpenMosix.Compat.Running;
 /// </summary>
 internal sealed class Workspace : IDisposable
 {
-    private readonly DirectoryInfo _root = Directory.CreateTempSubdirectory("openmosix-compat-");
+    private readonly DirectoryInfo _root;
+    private readonly BoundedFilesystem? _bounded;
 
     internal Workspace()
+        : this(Path.GetTempPath(), null)
     {
+    }
+
+    /// <param name="bytes">As large as everything in it may become; null: as the machine's disk.</param>
+    internal Workspace(string parent, long? bytes)
+    {
+        _root = Directory.CreateDirectory(Path.Combine(parent, $"openmosix-compat-{Path.GetRandomFileName()}"));
+        _bounded = bytes is { } size ? BoundedFilesystem.Mount(_root.FullName, size) : null;
         File.SetUnixFileMode(_root.FullName, (UnixFileMode)0b111_101_101); // for those who do not run as root
         MakeOpen("cache");
     }
 
     internal string Work => Path.Combine(_root.FullName, "work");
+    internal string Cache => Path.Combine(_root.FullName, "cache");
     internal string Output => Path.Combine(_root.FullName, "out");
 
     /// <summary>Where nothing of an earlier run is left.</summary>
@@ -39,12 +49,16 @@ internal sealed class Workspace : IDisposable
         ["SHELL"] = "/bin/bash",
         ["WORK"] = Work,
         ["OUT"] = Output,
-        ["CACHE"] = Path.Combine(_root.FullName, "cache"),
+        ["CACHE"] = Cache,
         ["PROGRAMS"] = Path.Combine(Repository.Compat, "programs"),
         ["OMCOMPAT_RUN"] = moved ? "moved" : "native",
     };
 
-    public void Dispose() => Remove(_root.FullName);
+    public void Dispose()
+    {
+        _bounded?.Dispose();
+        Remove(_root.FullName);
+    }
 
     private void MakeOpen(string name, bool anew = false)
     {

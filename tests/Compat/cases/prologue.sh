@@ -1,5 +1,6 @@
 # Sourced before each case. A case defines
 #   run        what is timed and compared; its status, stdout and stderr count
+#              (a run of fixed length writes to $OUT/work how much it got done)
 #   prepare    before each run, natively, in the same empty directory $WORK; $CACHE stays from one to the next
 #   normalise  a filter that takes out of both streams what differs by nature
 # Programs that are too long for a case lie in $PROGRAMS.

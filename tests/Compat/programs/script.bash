@@ -5,7 +5,7 @@ trap 'echo usr1' USR1
 declare -A words
 declare -a squares
 count() { local -n into=$1; into[$2]=$((${into[$2]:-0} + 1)); }
-for ((i = 0; i < 50000; i++)); do
+for ((i = 0; i < 120000; i++)); do
 	squares[i]=$((i * i % 1009))
 	count words "w$((squares[i] % 97))"
 done
@@ -15,7 +15,7 @@ echo "total $total"
 for round in 1 2 3 4 5 6; do
 	value=$(for ((i = 0; i < 20000; i++)); do :; done; echo "sub $round $BASH_SUBSHELL")
 	echo "$value"
-	(for ((i = 0; i < 50000; i++)); do :; done; exit "$round") & pids[round]=$!
+	(for ((i = 0; i < 120000; i++)); do :; done; exit "$round") & pids[round]=$!
 done
 for round in 1 2 3 4 5 6; do wait "${pids[round]}" && status=0 || status=$?; echo "job $round: $status"; done
 kill -USR1 $$

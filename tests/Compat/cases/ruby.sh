@@ -1,0 +1,3 @@
+# what: ruby: threads, fork, Open3, garbage collection
+# packages: ruby
+run() { moved ruby "$PROGRAMS/work.rb"; }
