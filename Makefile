@@ -25,7 +25,7 @@ include $(wildcard src/*/module.mk) $(wildcard $(NATIVE)/*/module.mk) $(wildcard
 APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab omcompat:OmCompat
 
 
-.PHONY: build native managed links test-programs test compat lint format demo clean help setup
+.PHONY: build native managed links test-programs test compat stress lint format demo clean help setup
 build: native managed links ## build everything into out/bin
 
 setup: ## install what is missing (compiler, iproute2, libraries), or name it
@@ -47,6 +47,9 @@ test: test-programs ## run every test; the last line is `N passed, N failed`
 
 compat: build ## real applications, natively and moved without end: writes tests/Compat/RESULTS.md (CASES="redis xz": these rows only)
 	@$(BIN)/omcompat apps $(CASES)
+
+stress: build ## stress-ng, natively and moved without end: writes tests/Compat/STRESS.md (STRESSORS="pipe fork": these rows only)
+	@$(BIN)/omcompat stress $(STRESSORS)
 
 demo: build ## three PCs, one short of memory: a program leaves home, works, and comes back
 	@tests/Lab/demo

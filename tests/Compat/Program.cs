@@ -1,7 +1,8 @@
-// Real applications, natively and while every process of them is moved without end: what stays equal, and what it costs.
-// `omcompat apps [CASE]...` writes RESULTS.md; with names only these rows are made anew.
+// Real applications and stress-ng, natively and while every process of them is moved without end: what stays equal, and what it costs.
+// `omcompat apps [CASE]...` writes RESULTS.md, `omcompat stress [STRESSOR]...` STRESS.md; with names only these rows are made anew.
 using System.Runtime.InteropServices;
 using OpenMosix.Compat.Applications;
+using OpenMosix.Compat.Stress;
 using OpenMosix.Lab;
 using OpenMosix.Lab.Interop;
 
@@ -25,8 +26,10 @@ try
     {
         case ["apps", .. var cases]:
             return await ApplicationSuite.RunAsync(cases, stop.Token);
+        case ["stress", .. var stressors]:
+            return await StressSuite.RunAsync(stressors, stop.Token);
         default:
-            await Console.Error.WriteLineAsync("usage: omcompat apps [CASE]...");
+            await Console.Error.WriteLineAsync("usage: omcompat apps [CASE]... | omcompat stress [STRESSOR]...");
             return 2;
     }
 }
