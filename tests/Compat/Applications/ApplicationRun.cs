@@ -80,8 +80,12 @@ internal sealed class ApplicationRun(ApplicationCase application, HomeNode node,
                 new Script($"{application.Script("normalise")} < {_kept}/{run}.{stream} > {_kept}/{run}.{stream}.same 2>&1", space.Work, space.Environment(false)), NativeLimit, stop);
         }
 
-        return (await File.ReadAllTextAsync(Path.Combine(_kept, $"{run}.stdout.same"), stop), await File.ReadAllTextAsync(Path.Combine(_kept, $"{run}.stderr.same"), stop));
+        return (await SameAsync($"{run}.stdout.same"), await SameAsync($"{run}.stderr.same"));
     }
+
+    // Where this machine has the checkout and the run's directories is nobody's business.
+    private async Task<string> SameAsync(string name) => (await File.ReadAllTextAsync(Path.Combine(_kept, name), stop))
+        .Replace(Repository.Compat, "tests/Compat", StringComparison.Ordinal).Replace(space.Work, "WORK", StringComparison.Ordinal);
 
     private async Task<string> LastLineAsync(string stream) =>
         (await File.ReadAllLinesAsync(Path.Combine(space.Output, stream), stop)).LastOrDefault() ?? "";
@@ -90,7 +94,7 @@ internal sealed class ApplicationRun(ApplicationCase application, HomeNode node,
     {
         if (moved.Hung)
         {
-            return $"hangs: killed after {moved.Wall.TotalSeconds:0} s";
+            return $"killed after {moved.Wall.TotalSeconds:0} s; {moved.Why}";
         }
 
         List<string> different = [];

@@ -11,6 +11,7 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
 {
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(300);
+    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(5);
 
     // A run that forks without end must not make the daemon do nothing but move.
     private readonly SemaphoreSlim _atOnce = new(16);
@@ -19,9 +20,11 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
 
     internal MoveTally Tally { get; } = new();
 
-    /// <summary>Until it is told to stop; returns when no move is under way any more.</summary>
+    /// <summary>Until it is told to stop; a move that is under way then is waited for, so that it counts.</summary>
     internal async Task RunAsync(CancellationToken stop)
     {
+        using var late = new CancellationTokenSource();
+        using var stopping = stop.Register(() => late.CancelAfter(Grace));
         var movers = new List<Task>();
         try
         {
@@ -33,7 +36,7 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
                     known.See(process, Tally);
                     if (known.Begin())
                     {
-                        movers.Add(MoveAsync(process, known, stop));
+                        movers.Add(MoveAsync(process, known, stop, late.Token));
                     }
                 }
 
@@ -59,11 +62,11 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
         }
     }
 
-    private async Task MoveAsync(ProcessStatus process, Moved known, CancellationToken stop)
+    private async Task MoveAsync(ProcessStatus process, Moved known, CancellationToken stop, CancellationToken late)
     {
         try
         {
-            while (await MoveOnceAsync(process, known, stop))
+            while (await MoveOnceAsync(process, known, stop, late))
             {
                 await Task.Delay(Pause, stop);
             }
@@ -79,14 +82,14 @@ internal sealed class JobMover(HomeDaemon daemon, string home, IReadOnlyList<str
     }
 
     /// <returns>Whether the process is still there.</returns>
-    private async Task<bool> MoveOnceAsync(ProcessStatus process, Moved known, CancellationToken stop)
+    private async Task<bool> MoveOnceAsync(ProcessStatus process, Moved known, CancellationToken stop, CancellationToken late)
     {
         await _atOnce.WaitAsync(stop);
         var target = Another(known.Where);
         known.Moving = true;
         try
         {
-            var reply = await daemon.MigrateAsync(process.Pid, target == home ? "home" : target, stop);
+            var reply = await daemon.MigrateAsync(process.Pid, target == home ? "home" : target, late);
             if (reply.Moved)
             {
                 known.Where = target;

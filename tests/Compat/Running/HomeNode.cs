@@ -54,16 +54,18 @@ internal sealed class HomeNode : IDisposable
         var bytes = WireBytes(init.Pid);
         using var process = Start(script);
         var moving = mover.RunAsync(ended.Token);
+        Run run;
         try
         {
-            var run = await EndAsync(process, limit, stop);
-            return new MovedRun(run, mover.Tally, Math.Max(0, WireBytes(init.Pid) - bytes - mover.Tally.ImageBytesAtHome));
+            run = await EndAsync(process, limit, stop);
         }
         finally
         {
             await ended.CancelAsync();
             await moving;
         }
+
+        return new MovedRun(run, mover.Tally, Math.Max(0, WireBytes(init.Pid) - bytes - mover.Tally.ImageBytesAtHome));
     }
 
     /// <summary>What a command of the node printed, whatever its status.</summary>

@@ -10,6 +10,10 @@ internal sealed record Script(string Text, string Directory, IReadOnlyDictionary
 internal sealed record Run(int Status, TimeSpan Wall, string? Evidence)
 {
     internal bool Hung => Evidence is not null;
+
+    /// <summary>Of what hangs, the words of `omctl why`.</summary>
+    internal string Why => string.Join("; ", (Evidence ?? "").Split('\n').Select(line => line.Trim())
+        .Where(line => line.StartsWith("omctl why", StringComparison.Ordinal) || line.StartsWith("last move", StringComparison.Ordinal)));
 }
 
 /// <param name="ForwardedBytes">What went over home's network, both ways, and was no page of a move.</param>

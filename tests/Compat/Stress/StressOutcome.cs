@@ -17,7 +17,7 @@ internal sealed record StressOutcome(string Word, string Why, double? Operations
         var lines = log.Split('\n');
         if (run.Hung)
         {
-            return new StressOutcome("hangs", lines.LastOrDefault(line => line.Length > 0) ?? "", null);
+            return new StressOutcome("hangs", run.Why, null);
         }
 
         var skipped = run.Status is NoResource or NotImplemented || log.Contains("No stress workers invoked", StringComparison.Ordinal);

@@ -27,7 +27,7 @@ int main(void)
 		}
 		turns++;
 		clock_gettime(CLOCK_MONOTONIC, &now);
-	} while (now.tv_sec - begin.tv_sec < 5);
+	} while (now.tv_sec - begin.tv_sec < 2);
 	for (int i = 0; i < 256; i++) {
 		char text[64];
 		snprintf(text, sizeof(text), "the last word of %d: %d.", i, i * 7919 % 1009);
