@@ -21,6 +21,12 @@ internal sealed record FrozenThread(Tracee Tracee, StopContext Context)
             throw new RefusedException(Refusals.ThirtyTwoBit($"thread {tracee.Tid}"));
         }
 
+        // What we would have it execute would go to its handler.
+        if (Ptrace.DispatchesCalls(tracee.Tid))
+        {
+            throw new RefusedException(Refusals.SyscallUserDispatch($"thread {tracee.Tid}"));
+        }
+
         var context = new StopContext(
             GroupStopped: stop.StopSignal != Signals.SIGTRAP,
             SignalDeliverable: RestartRules.MayBeSpuriousEintr(registers) && ProcessStatus.Read(tracee.Tid) is { Deliverable: not 0 },

@@ -24,6 +24,7 @@ internal static unsafe partial class Ptrace
     public const int PTRACE_SETSIGMASK = 0x420b;
     public const int PTRACE_GET_RSEQ_CONFIGURATION = 0x420f;
 
+    private const int PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG = 0x4211;
     public const int PTRACE_O_TRACESYSGOOD = 0x1;
     public const int PTRACE_O_TRACEFORK = 0x2;
     public const int PTRACE_O_TRACEVFORK = 0x4;
@@ -138,6 +139,22 @@ internal static unsafe partial class Ptrace
         {
             return Call(PTRACE_PEEKSIGINFO, pid, (nint)(&args), pointer);
         }
+    }
+
+    /// <summary>Whether calls of this thread raise SIGSYS instead of being executed (prctl(2), PR_SET_SYSCALL_USER_DISPATCH). False before Linux 6.4.</summary>
+    public static bool DispatchesCalls(int pid)
+    {
+        var configuration = default(SyscallUserDispatch);
+        return Call(PTRACE_GET_SYSCALL_USER_DISPATCH_CONFIG, pid, sizeof(SyscallUserDispatch), &configuration) == 0 && configuration.Mode != 0;
+    }
+
+    /// <summary>struct ptrace_sud_config.</summary>
+    private struct SyscallUserDispatch
+    {
+        public ulong Mode;
+        public ulong Selector;
+        public ulong Offset;
+        public ulong Length;
     }
 
     public static long GetRseqConfiguration(int pid, out RseqConfiguration configuration)

@@ -31,6 +31,9 @@ public static class Refusals
 
     public static Refusal Traced(int tracer) => Make("traced", $"process {tracer} traces it", "end the debugger, strace or profiler that is attached");
 
+    public static Refusal SyscallUserDispatch(string thread) =>
+        Make("syscall-user-dispatch", thread, "a program that emulates its own system calls (Wine, some sandboxes) stays at home");
+
     public static Refusal Seccomp(int mode) =>
         Make("seccomp-filter", mode == 1 ? "strict mode" : "its own filter", "a process that filters its own system calls stays at home; turn its sandbox off to move it");
 
