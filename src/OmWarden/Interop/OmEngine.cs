@@ -24,7 +24,7 @@ internal static unsafe partial class OmEngine
         internal uint tid;
         internal uint slot;
         internal int number;
-        internal uint reserved;
+        internal uint goes_home;
         internal fixed ulong args[6];
         internal ulong instruction_pointer;
     }

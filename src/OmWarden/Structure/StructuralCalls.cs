@@ -17,6 +17,11 @@ internal static class StructuralCalls
     {
         if (!guest.Remote.Conduct(call.Notification))
             return; // the body was stopped meanwhile, and issues it again
+        if (call.GoesHome)
+        {
+            guest.GoHome(call, SyscallTable.NameOf(call.Number));
+            return;
+        }
         switch (call.Number)
         {
             case rt_sigaction:

@@ -54,7 +54,7 @@ struct om_structural {
 	uint32_t tid;          /* in the warden's pid namespace */
 	uint32_t slot;
 	int32_t number;
-	uint32_t reserved;
+	uint32_t goes_home; /* 1: the table says of this call that the body issues it at home */
 	uint64_t args[6];
 	uint64_t instruction_pointer;
 };

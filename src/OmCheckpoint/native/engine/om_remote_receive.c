@@ -148,14 +148,17 @@ void om_remote_hand_out(struct om_remote_thread *thread)
 	pthread_mutex_unlock(&remote->lock);
 	if (!waits) /* taken back */
 		return;
+	uint64_t args[6];
+	memcpy(args, n.data.args, sizeof(args));
 	struct om_structural call = {
+		.goes_home = om_syscall_of(n.data.nr, args)->side == OM_SIDE_GO_HOME,
 		.notification = n.id,
 		.tid = n.pid,
 		.slot = thread->slot,
 		.number = n.data.nr,
 		.instruction_pointer = n.data.instruction_pointer,
 	};
-	memcpy(call.args, n.data.args, sizeof(call.args));
+	memcpy(call.args, args, sizeof(args));
 	if (callbacks->remote_structural)
 		callbacks->remote_structural(callbacks->context, remote->key, &call);
 	else
