@@ -18,6 +18,8 @@ internal sealed class Dispositions
     /// <summary>Those of a child that has just been forked.</summary>
     internal Dispositions(Dispositions parent) => parent.classes.CopyTo(classes, 0);
 
+    internal bool IsDefault(int signal) => signal is > 0 and <= 64 && classes[signal].Disposition == SignalAction.Default;
+
     /// <summary>False when nothing changes for home.</summary>
     internal bool Change(int signal, int disposition, ulong flags)
     {
