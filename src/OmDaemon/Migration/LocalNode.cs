@@ -4,6 +4,7 @@
 using System.Collections.Concurrent;
 using System.Diagnostics;
 using Microsoft.Extensions.Logging;
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Daemon.Cluster;
 using OpenMosix.Daemon.Hosting;
 using OpenMosix.Daemon.Ship;
@@ -98,6 +99,8 @@ internal sealed partial class LocalNode(
     {
         if (await faults.AtAsync(Stage.Freeze, cancellationToken).ConfigureAwait(false) is { } fault)
             return Step<FreezeReply>.Refused(fault);
+        if (pid != 0)
+            FileContents.Warm(pid); // what takes a while the first time is done before it stands still
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key, Returns = guests.Find(request.Key)?.Home == request.Target } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         Step<WardenFrozen> frozen = Steps.Of(answer, Stage.Freeze, reply => reply.Frozen);

@@ -16,7 +16,7 @@ public static class PagePuller
     private const string Cancelled = "cancelled";
 
     /// <param name="channel">To the source's daemon. Large images come over several of its connections where there are cores for TLS.</param>
-    /// <param name="restoring">Where the pages go. Files whose base is 0 are not asked for.</param>
+    /// <param name="restoring">Where the pages go. Files whose base is 0 are not asked for, nor those that this node has itself.</param>
     /// <returns>A failure if a page is missing, damaged, not asked for, or cannot be written; what was written until then stays.</returns>
     public static Task<Outcome<PullResult>> PullAsync(
         IGrpcChannel channel, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken) =>
@@ -28,13 +28,14 @@ public static class PagePuller
         var started = Stopwatch.GetTimestamp();
         if (restoring.FileBase.Count != image.Files.Count)
             return Broken($"the image has {image.Files.Count} files, the warden answered for {restoring.FileBase.Count}");
-        if (Spans.Of(image, file => restoring.FileBase[file] != 0) is not { } spans)
+        var destination = new PageDestination(image, restoring);
+        HashSet<int> local = LocalFiles.Fill(image, restoring, destination);
+        if (Spans.Of(image, file => restoring.FileBase[file] != 0 && !local.Contains(file)) is not { } spans)
             return Broken("the image's extents or file ranges are out of order");
         if (spans.Count == 0)
             return new PullResult(0, 0, Stopwatch.GetElapsedTime(started));
 
         streams ??= (int)Math.Clamp(Spans.Bytes(spans) / StreamWorthBytes, 1, (ulong)GrpcChannel.BulkConnections);
-        var destination = new PageDestination(image, restoring);
         // The first stream that fails ends the others.
         using var stop = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         Task<Outcome<SpanReceiver>>[] pulls = [.. Spans.Split(spans, streams.Value).Select(async part =>

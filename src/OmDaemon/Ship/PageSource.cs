@@ -17,6 +17,7 @@ public sealed partial class PageSource(ILogger<PageSource> log)
     private readonly ConcurrentDictionary<ulong, PageOffer> _offers = new();
 
     /// <param name="key">Process key.</param>
+    /// <param name="image">Is told what is in its files, as far as that is known.</param>
     /// <param name="epoch">Of the move; a pull for another epoch is refused.</param>
     /// <param name="memoryPid">Whose memory and mapped files are read (WardenFrozen.memory_pid).</param>
     /// <param name="targetNode">Node id: nobody else gets a page.</param>
@@ -27,6 +28,7 @@ public sealed partial class PageSource(ILogger<PageSource> log)
         Outcome<SourceFiles> files = SourceFiles.Open(memoryPid, image);
         if (!files.Ok)
             return files.Failure;
+        FileContents.Describe(image, files.Value);
         // An offer of an earlier epoch is of a body that has gone on from here since: whatever became of it, it is this process no more.
         if (_offers.TryGetValue(key, out PageOffer? earlier) && earlier.Epoch < epoch && _offers.TryRemove(new(key, earlier)))
             _ = earlier.WithdrawAsync();

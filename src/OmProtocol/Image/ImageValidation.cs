@@ -109,6 +109,11 @@ public static class ImageValidation
                 return "a mapped file has an impossible name or size";
             }
 
+            if (file.ContentSha256.Length is not (0 or 32))
+            {
+                return $"the content of {file.Path} has an impossible hash";
+            }
+
             foreach (FileRange range in file.Ranges)
             {
                 if (range.Offset < end || range.Bytes == 0 || (range.Offset | range.Bytes) % ImageFormat.PageBytes != 0

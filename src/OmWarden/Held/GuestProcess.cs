@@ -6,6 +6,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint;
 using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Restore;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
@@ -251,6 +252,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
             return Replies.Failed(described.Failure);
         }
         Dictionary<uint, ByteString> wanted = image.Threads.ToDictionary(thread => thread.Slot, thread => thread.Affinity);
+        FileContents.CarryOver(image, described.Value);
         image = described.Value;
         image.Usage = remote!.Usage();
         foreach (ThreadImage thread in image.Threads)

@@ -56,8 +56,10 @@ public sealed class PullTests
         await node.Pages.ReleaseAsync(Key);
     }
 
-    [Fact]
-    public async Task Pull_MappedFile_WholeWithZerosPastItsEndAndPrivateZerosOverIt()
+    [Theory]
+    [InlineData(false)] // its pages are sent
+    [InlineData(true)]  // the target has the same file
+    public async Task Pull_MappedFile_WholeWithZerosPastItsEndAndPrivateZerosOverIt(bool here)
     {
         var content = new byte[100_000];
         new Random(7).NextBytes(content);
@@ -74,7 +76,7 @@ public sealed class PullTests
             var image = new ProcessImage
             {
                 Mappings = { new Mapping { Start = mapped, End = mapped + length, Kind = MappingKind.FilePrivate, File = 1, Flags = 2 } },
-                Files = { new MappedFile { Path = path, SizeBytes = (ulong)content.Length, Ranges = { new FileRange { Bytes = length } } } },
+                Files = { new MappedFile { Path = path, Inode = here ? InodeOf(path) : 0, SizeBytes = (ulong)content.Length, Ranges = { new FileRange { Bytes = length } } } },
                 Extents = { new Extent { Address = mapped + Page, Bytes = Page } },
             };
             Assert.Equal(mapped, source.FileAddress);
@@ -88,6 +90,7 @@ public sealed class PullTests
             Assert.True(outcome.Ok, outcome.ToString());
             var expected = new byte[(int)length];
             content.CopyTo(expected, 0);
+            Assert.Equal(here, outcome.Value.Bytes < length / 2);
             Assert.Equal(Fnv(expected), target.Hash(target.FileAddress, length));
             Assert.Equal(Fnv(new byte[Page]), target.Hash(target.PrivateAddress + Page, Page));
             Assert.NotEqual(Fnv(new byte[Page]), target.Hash(target.PrivateAddress, Page));
@@ -183,6 +186,12 @@ public sealed class PullTests
         {
             return failure.Code;
         }
+    }
+
+    private static ulong InodeOf(string path)
+    {
+        using var stat = System.Diagnostics.Process.Start(new System.Diagnostics.ProcessStartInfo("stat", ["-c", "%i", path]) { RedirectStandardOutput = true })!;
+        return ulong.Parse(stat.StandardOutput.ReadToEnd(), System.Globalization.CultureInfo.InvariantCulture);
     }
 
     private static ulong Fnv(byte[] bytes)
