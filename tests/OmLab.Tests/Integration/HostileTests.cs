@@ -21,7 +21,7 @@ public sealed class HostileTests(HostileLab lab)
     private static readonly string[] BringHome =
     [
         "ptrace", "process_vm_readv", "process_vm_writev", "bpf", "perf_event_open", "userfaultfd", "io_uring_setup", "unshare", "setns", "iopl",
-        "modify_ldt", "keyctl", "fork",
+        "modify_ldt", "keyctl", "memfd_secret",
     ];
 
     [Fact]

@@ -237,15 +237,17 @@ public sealed class TravelTests : IAsyncLifetime
     }
 
     [Fact]
-    public async Task Fork_WhileAway_AsksToGoHomeFirst()
+    public async Task Fork_WhileAway_ChildHasADeputyAndABodyOfItsOwn()
     {
         (Traveller traveller, TestMove move) = await AwayAsync();
         using (traveller)
         {
-            await traveller.WriteAsync("fork");
-            Assert.Equal("fork", (await pc2.EventAsync(happened => happened.BringHome is not null)).BringHome.Reason);
-            await move.ToAsync(pc1);
-            Assert.Equal("child 41", await traveller.AnswerAsync());
+            Assert.Equal("child 41", await traveller.TellAsync("fork"));
+            HeldProcess body = (await pc2.EventAsync(happened => happened.Began is not null)).Began.Process;
+            HeldProcess deputy = (await pc1.EventAsync(happened => happened.Began is not null)).Began.Process;
+            Assert.Equal((body.Key, body.HomePid, HeldProcess.Types.Role.Remote), (deputy.Key, deputy.Pid, body.Role));
+            Assert.Equal(("pc2", HeldProcess.Types.Role.Deputy), (deputy.Peer, deputy.Role));
+            await pc1.EventAsync(happened => happened.Ended?.Key == body.Key);
             await move.ToAsync(pc3);
             Assert.StartsWith("question", await traveller.TellAsync("question"), StringComparison.Ordinal);
             Assert.Equal(7, await traveller.EndAsync());
