@@ -5,6 +5,7 @@ using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Checkpoint.Pages;
@@ -38,7 +39,7 @@ public static class FileContents
                 }
             }
         }
-        catch (IOException)
+        catch (Exception gone) when (gone is IOException or TraceeException)
         {
             // It has ended; whoever freezes it hears that.
         }

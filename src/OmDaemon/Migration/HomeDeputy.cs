@@ -23,9 +23,13 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
         Stage.Commit, reply => reply.Done);
 
     /// <summary>How often the body that is away has presented itself so far; a body that is frozen does not.</summary>
-    public async Task<Step<HeldProcess>> LookAsync(ulong key, CancellationToken cancellationToken) => Steps.Of(
-        await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false),
-        Stage.Freeze, reply => reply.Status?.Processes.FirstOrDefault(held => held.Key == key));
+    public async Task<Step<HeldProcess>> LookAsync(ulong key, CancellationToken cancellationToken)
+    {
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false);
+        return answer is WardenAnswer.Replied { Reply.Status: { } status } && status.Processes.All(held => held.Key != key)
+            ? Step<HeldProcess>.Refused(Failures.Broken(Stage.Freeze, "it has ended, or executes at home again"))
+            : Steps.Of(answer, Stage.Freeze, reply => reply.Status?.Processes.FirstOrDefault(held => held.Key == key));
+    }
 
     /// <summary>Of all whose deputies are here, also those that this daemon has not been told of yet. Null: the warden does not say.</summary>
     public async Task<HashSet<ulong>?> KeysAsync(CancellationToken cancellationToken)

@@ -58,6 +58,9 @@ public sealed class FileContentsTests : IDisposable
     }
 
     [Fact]
+    public void Warm_OfAProcessThatIsGone_DoesNothing() => FileContents.Warm(int.MaxValue);
+
+    [Fact]
     public void CarryOver_OfTheSameFile_KeepsTheHash()
     {
         var known = new MappedFile { Path = "/lib/a", Device = 1, Inode = 2, SizeBytes = 3, ModifiedNs = 4, ContentSha256 = Hash("a") };
