@@ -14,11 +14,16 @@ namespace OpenMosix.Warden.Structure;
 
 internal static class NewProcess
 {
-    private const int EIO = 5, EXDEV = 18;
+    private const int EIO = 5, EXDEV = 18, EINVAL = 22;
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
         ulong flags = ProcessClone.FlagsOf(call.Number, call.Args[0]);
+        if (!ProcessClone.IsValid(flags))
+        {
+            guest.Remote.Answer(call.Notification, -EINVAL);
+            return;
+        }
         if (!ProcessClone.GoesAway(flags))
         {
             guest.GoHome(call, "a child with namespaces of its own, or in the same memory");

@@ -24,6 +24,10 @@ internal static class ProcessClone
         _ => first & uint.MaxValue, // the kernel takes no more
     };
 
+    /// <summary>The pidfd is stored where the parent's tid would be: clone(2) has no place for both.</summary>
+    internal static bool IsValid(ulong flags) =>
+        (flags & CLONE_PIDFD) == 0 || (flags & (CLONE_PARENT_SETTID | CLONE_DETACHED)) == 0;
+
     /// <summary>Two processes with one memory, or with namespaces of the child's own, are made at home only.</summary>
     internal static bool GoesAway(ulong flags) =>
         (flags & ~(OfHome | OfBody | OfNobody)) == 0 && (flags & (CLONE_VM | CLONE_VFORK)) is 0 or CLONE_VFORK or (CLONE_VM | CLONE_VFORK);
