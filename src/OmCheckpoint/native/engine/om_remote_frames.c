@@ -38,7 +38,8 @@ static int take_welcome(struct om_remote *remote, uint64_t connection, uint32_t 
 		welcome_thread(remote, &said, first);
 	}
 	if (first) {
-		state->ask_seq = last_ask;
+		/* What was asked before home was heard has not gone out yet: it comes behind the last one. */
+		state->ask_seq = remote->asking ? om_seq_next(last_ask) : last_ask;
 		state->welcomed = 1;
 	}
 	remote->connection = connection;
