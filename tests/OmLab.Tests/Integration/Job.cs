@@ -49,9 +49,12 @@ internal sealed class Job : IDisposable
 
     /// <summary>Everything the run left to see: status, both streams, and every file of its folder.</summary>
     /// <param name="mover">Of the program that the script waits for: should that hang, the failure says where it stands.</param>
-    internal async Task<Result> EndAsync(Mover? mover = null)
+    internal Task<Result> EndAsync(Mover? mover = null) => EndAsync(mover is null ? null : mover.WhereItStandsAsync);
+
+    /// <param name="whereItStands">Should it hang, the failure says this.</param>
+    internal async Task<Result> EndAsync(Func<Task<string>>? whereItStands)
     {
-        var outcome = await _program.EndAsync(mover is null ? null : mover.WhereItStandsAsync);
+        var outcome = await _program.EndAsync(whereItStands);
         var files = Directory.GetFiles(Folder, "*", SearchOption.AllDirectories).Order(StringComparer.Ordinal)
             .Select(file => (Path.GetRelativePath(Folder, file), Convert.ToHexString(System.Security.Cryptography.SHA256.HashData(File.ReadAllBytes(file)))));
         return new Result(outcome, files.ToArray());

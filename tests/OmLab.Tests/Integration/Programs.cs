@@ -41,6 +41,60 @@ internal static class Programs
         ["threads.js"] = ThreadedPrograms.Node,
     };
 
+    /// <summary>How many lines Tree is given.</summary>
+    internal const int Trees = 12;
+
+    /// <summary>For python: a line is a tree of processes that compute and exchange what they have through pipes, between them brothers too.</summary>
+    internal const string Tree = """
+        import hashlib, os, sys
+        def work(text, steps):
+            digest = text.encode()
+            for step in range(steps):
+                digest = hashlib.sha256(digest + b"%d" % step).digest()
+            return digest.hex()
+        def child(depth, name, down, up, left, right):
+            words = [os.fdopen(down).readline().strip(), name]
+            words.append(work(" ".join(words), 30000))
+            os.write(right, (words[2][:8] + "\n").encode())
+            words.append(os.fdopen(left).readline().strip())
+            words += tree(depth - 1, words[2]) if depth else []
+            with os.fdopen(up, "w") as out:
+                out.write("\n".join(words) + "\n")
+            os._exit(len(words) % 200)
+        def tree(depth, seed):
+            branches = 3
+            ring = [os.pipe() for _ in range(branches)]
+            down, up = [os.pipe() for _ in range(branches)], [os.pipe() for _ in range(branches)]
+            pids, words = [], []
+            for i in range(branches):
+                pid = os.fork()
+                if pid == 0:
+                    keep = {down[i][0], up[i][1], ring[i][0], ring[(i + 1) % branches][1]}
+                    for ends in ring + down + up:
+                        for end in ends:
+                            if end not in keep:
+                                os.close(end)
+                    child(depth, f"{depth}.{i}", down[i][0], up[i][1], ring[i][0], ring[(i + 1) % branches][1])
+                pids.append(pid)
+            for ends in ring:
+                os.close(ends[0]), os.close(ends[1])
+            for i in range(branches):
+                os.close(down[i][0]), os.close(up[i][1])
+                os.write(down[i][1], f"{seed} {i}\n".encode())
+            for i in range(branches):
+                words += os.fdopen(up[i][0]).read().split("\n")
+                os.close(down[i][1])
+                gone, status = os.waitpid(pids[i], 0)
+                words.append(f"ended {gone == pids[i]} {status}")
+            return words
+        total = ""
+        for line in sys.stdin:
+            words = tree(1, line.strip())
+            total = work(total + "\n".join(words), 10)
+            print(line.strip(), len(words), total, flush=True)
+        sys.exit(len(total) % 100)
+        """;
+
     /// <summary>For python: computes, writes files, and imports what it had not loaded before.</summary>
     internal const string Table = """
         import sys

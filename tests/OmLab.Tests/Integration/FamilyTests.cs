@@ -1,0 +1,66 @@
+using OpenMosix.Lab.Tests.Running;
+using OpenMosix.Lab.Tests.Workloads;
+
+namespace OpenMosix.Lab.Tests.Integration;
+
+/// <summary>Programs that fork, all of whose processes are moved among three nodes, each for itself: same output, same status.</summary>
+[Collection(ClusterCollection.Name)]
+public sealed class FamilyTests(ClusterLab lab)
+{
+    private const int FewestMoves = 5;
+
+    private static readonly TimeSpan Span = TimeSpan.FromSeconds(8);
+
+    [Theory]
+    [InlineData("forks")]
+    [InlineData("families")]
+    [InlineData("clones")]
+    public async Task Workload_AllItsProcessesMoved_SaysTheSameAsNatively(string name)
+    {
+        lab.Need();
+        using var native = RunningProgram.Start(Workload.Path(name), ["1"]);
+        var expected = (await native.EndAsync()).Succeeded();
+
+        using var job = Job.Start(lab, $"moved $WORKLOADS/{name} eof");
+        await job.NextPidAsync();
+        var mover = new FamilyMover(lab, name.GetHashCode(StringComparison.Ordinal));
+        await mover.MoveAsync(Span);
+        var result = await job.EndAsync(mover.WhereItStandsAsync);
+        Assert.True(result.Outcome.Status == 0 && result.Outcome.Output == expected.Output, $"{result.Outcome}\n{mover.History}");
+        Assert.True(mover.Moves.Values.Sum() >= FewestMoves, $"moved too seldom\n{mover.History}");
+    }
+
+    [Fact]
+    public async Task PythonTree_AllItsProcessesMoved_SameBytesAndStatus()
+    {
+        lab.Need();
+        Dictionary<string, string> beside = new() { ["tree.py"] = Programs.Tree };
+        const string script = "moved python3 -u tree.py";
+
+        using var alone = Job.StartNative(lab, script, beside);
+        await FeedAsync(alone, Task.CompletedTask);
+        var native = await alone.EndAsync();
+
+        using var job = Job.Start(lab, script, beside: beside);
+        var root = await job.NextPidAsync();
+        var mover = new FamilyMover(lab, 4711);
+        await FeedAsync(job, mover.MoveAsync(2 * Span));
+        var result = await job.EndAsync(mover.WhereItStandsAsync);
+        result.MustEqual(native, mover.History);
+        Assert.True(mover.Moves.Keys.Any(pid => pid != root) && mover.Moves.Values.Sum() >= FewestMoves, $"moved too seldom\n{mover.History}");
+    }
+
+    /// <summary>One portion a tree: the last one when all moves are made.</summary>
+    private static async Task FeedAsync(Job job, Task moving)
+    {
+        for (var portion = 0; portion < Programs.Trees; portion++)
+        {
+            if (portion == Programs.Trees - 1)
+            {
+                await moving;
+            }
+
+            await job.Program.WriteAsync($"{portion}\n");
+        }
+    }
+}
