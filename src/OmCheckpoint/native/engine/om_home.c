@@ -385,28 +385,42 @@ static int take_over(struct om_home *home)
 	return 0;
 }
 
+/* A root of one's own has any path: what is anonymous lies where memfds do, too, where nobody but the kernel gives
+ * names.
+ */
+static bool is_anonymous(int fd)
+{
+	static const char anonymous[] = "/dev/zero (deleted)";
+	char path[32], name[sizeof(anonymous) + 1];
+	struct stat st, of_kernel;
+	int memfd = memfd_create("om-home", MFD_CLOEXEC);
+	bool among_memfds = memfd >= 0 && !fstat(memfd, &of_kernel) && !fstat(fd, &st) && st.st_dev == of_kernel.st_dev;
+	if (memfd >= 0)
+		close(memfd);
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	ssize_t bytes = readlink(path, name, sizeof(name));
+	return among_memfds && bytes == sizeof(anonymous) - 1 && !memcmp(name, anonymous, sizeof(anonymous) - 1);
+}
+
 /* Whoever gets hold of a descriptor of it could shrink it under us: SIGBUS. Sealed it stays; and of a shared anonymous
  * mapping nobody gets one but root (/proc/PID/map_files). */
 static bool keeps_size(int arena_fd)
 {
-	static const char anonymous[] = "/dev/zero (deleted)";
-	char path[32], name[sizeof(anonymous) + 1];
-	if (!fcntl(arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) || fcntl(arena_fd, F_GET_SEALS) & F_SEAL_SHRINK)
+	if (!fcntl(arena_fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW))
 		return true;
-	snprintf(path, sizeof(path), "/proc/self/fd/%d", arena_fd);
-	ssize_t bytes = readlink(path, name, sizeof(name));
-	return bytes == sizeof(anonymous) - 1 && !memcmp(name, anonymous, sizeof(anonymous) - 1);
+	int seals = fcntl(arena_fd, F_GET_SEALS); /* -1: a file that knows none */
+	return (seals >= 0 && seals & F_SEAL_SHRINK) || is_anonymous(arena_fd);
 }
 
 static int map_arena(struct om_home *home, int arena_fd)
 {
 	struct stat st;
-	if (fstat(arena_fd, &st))
+	if (!keeps_size(arena_fd))
+		return -EPERM;
+	if (fstat(arena_fd, &st)) /* not before: it may have been another size */
 		return -errno;
 	if (st.st_size < (off_t)OM_ARENA_BYTES(home->slots))
 		return -EINVAL;
-	if (!keeps_size(arena_fd))
-		return -EPERM;
 	void *arena = mmap(NULL, OM_ARENA_BYTES(home->slots), PROT_READ | PROT_WRITE, MAP_SHARED, arena_fd, 0);
 	if (arena == MAP_FAILED)
 		return -errno;
