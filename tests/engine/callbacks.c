@@ -7,12 +7,14 @@
 
 static void on_claimed(void *context, uint64_t key, uint32_t epoch)
 {
-	((struct world *)context)->claimed = epoch;
+	struct world *w = context;
+	*(key == FORKED_KEY ? &w->forked.claimed : &w->claimed) = epoch;
 }
 
 static void on_gone(void *context, uint64_t key)
 {
-	((struct world *)context)->deputy_gone = 1;
+	struct world *w = context;
+	*(key == FORKED_KEY ? &w->forked.deputy_gone : &w->deputy_gone) = 1;
 }
 
 static void on_ask(void *context, uint64_t key, uint64_t call, uint32_t kind, const void *request, uint32_t bytes)
@@ -27,7 +29,8 @@ static void on_ask(void *context, uint64_t key, uint64_t call, uint32_t kind, co
 static void on_structural(void *context, uint64_t key, const struct om_structural *call)
 {
 	struct world *w = context;
-	if (w->keeps_calls) {
+	om_remote *remote = key == FORKED_KEY ? w->forked.remote : w->remote;
+	if (w->keeps_calls && key == KEY) {
 		pthread_mutex_lock(&w->lock);
 		w->structural = w->structural_of[call->slot] = *call;
 		w->handed_out_of[call->slot]++;
@@ -35,14 +38,18 @@ static void on_structural(void *context, uint64_t key, const struct om_structura
 		world_add(w, &w->handed_out);
 		return;
 	}
-	om_remote_conduct(w->remote, call->notification);
-	om_remote_answer(w->remote, call->notification, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
+	om_remote_conduct(remote, call->notification);
+	om_remote_answer(remote, call->notification, 0, SECCOMP_USER_NOTIF_FLAG_CONTINUE);
 }
 
 static void on_signal(void *context, uint64_t key, uint32_t slot, const struct om_signal *signal, uint64_t notification)
 {
 	struct world *w = context;
 	struct mail *mail = &w->mail[slot];
+	if (key == FORKED_KEY) { /* is the test's affair */
+		world_add(w, &w->forked.signals);
+		return;
+	}
 	pthread_mutex_lock(&w->lock);
 	mail->signals[mail->queued++ % 256] = *signal;
 	mail->wanted = true;
@@ -56,6 +63,8 @@ static void on_signal(void *context, uint64_t key, uint32_t slot, const struct o
 static void on_due(void *context, uint64_t key, uint32_t slot)
 {
 	struct world *w = context;
+	if (key == FORKED_KEY)
+		return;
 	pthread_mutex_lock(&w->lock);
 	w->mail[slot].wanted = true;
 	pthread_mutex_unlock(&w->lock);
@@ -66,7 +75,8 @@ static void on_due(void *context, uint64_t key, uint32_t slot)
 
 static void on_control(void *context, uint64_t key, uint32_t what)
 {
-	((struct world *)context)->control[what % 8]++;
+	struct world *w = context;
+	(key == FORKED_KEY ? w->forked.control : w->control)[what % 8]++;
 }
 
 static void on_link(void *context, const char *node, bool up, const char *why)

@@ -15,28 +15,13 @@
 
 #define HANGS_AFTER_S 60
 
-static const struct test *const all[] = {call_tests,
-					 both_tests,
-					 signal_tests,
-					 conduct_tests,
-					 silence_tests,
-					 interrupt_tests,
-					 pending_tests,
-					 held_tests,
-					 link_tests,
-					 hostile_tests,
-					 thread_tests,
-					 clone_tests,
-					 exit_tests,
-					 thread_link_tests,
-					 thread_stop_tests,
-					 thread_stop_all_tests,
-					 thread_signal_tests,
-					 thread_conduct_tests,
-					 thread_turnover_tests,
-					 thread_hostile_tests,
-					 scribble_tests,
-					 NULL};
+static const struct test *const all[] = {
+	call_tests,          both_tests,           signal_tests,          conduct_tests,
+	silence_tests,       interrupt_tests,      pending_tests,         held_tests,
+	link_tests,          hostile_tests,        thread_tests,          clone_tests,
+	exit_tests,          thread_link_tests,    thread_stop_tests,     thread_stop_all_tests,
+	thread_signal_tests, thread_conduct_tests, thread_turnover_tests, thread_hostile_tests,
+	scribble_tests,      fork_tests,           fork_link_tests,       NULL};
 
 /* A /tmp of our own, which goes with the last of us however we end. */
 static bool own_tmp(void)
@@ -46,10 +31,18 @@ static bool own_tmp(void)
 }
 
 static char hangs[128]; /* what is to be said of the test that runs */
+static volatile sig_atomic_t stray;
 
-/* The bodies and deputies go with us: PR_SET_PDEATHSIG. */
+void kill_if_it_hangs(pid_t pid)
+{
+	stray = pid;
+}
+
+/* The bodies and deputies go with us: PR_SET_PDEATHSIG, but for what a body has forked. */
 static void on_alarm(int signo)
 {
+	if (stray)
+		kill(stray, SIGKILL);
 	_exit(write(STDOUT_FILENO, hangs, strlen(hangs)) > 0 ? 1 : 2);
 }
 
@@ -93,6 +86,7 @@ int main(int argc, char **argv)
 			if (!wanted(t->name, argc, argv) || !mkdtemp(dir))
 				continue;
 			snprintf(hangs, sizeof(hangs), "FAIL %s: it hangs\n", t->name);
+			stray = 0;
 			alarm(HANGS_AFTER_S);
 			bool good = t->run(dir);
 			printf("%s %s\n", good ? "ok" : "FAIL", t->name);

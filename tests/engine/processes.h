@@ -8,5 +8,6 @@
 _Noreturn void run_deputy(struct world *w);
 _Noreturn void run_body(struct world *w);
 _Noreturn void world_die(const char *what);
+int world_memfd(const char *name, size_t bytes);
 
 #endif

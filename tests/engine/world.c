@@ -14,6 +14,7 @@
 
 #include "callbacks.h"
 #include "certificates.h"
+#include "forked.h"
 #include "processes.h"
 #include "tracer.h"
 #include "world.h"
@@ -52,7 +53,7 @@ void world_wake_tracer(struct world *w)
 
 /* ---- setting up ------------------------------------------------------------------------------------------ */
 
-static int make_memfd(const char *name, size_t bytes)
+int world_memfd(const char *name, size_t bytes)
 {
 	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
 	if (fd < 0 || ftruncate(fd, (off_t)bytes))
@@ -115,31 +116,43 @@ void world_close_remote(struct world *w)
 {
 	om_gate_close(w->gate);
 	om_remote_close(w->remote);
+	if (w->forked.remote)
+		forked_close_remote(w);
 }
 
-void world_remote(struct world *w)
+void world_open_body(struct world *w)
 {
 	struct om_remote_options options = {
 		.key = KEY,
 		.epoch = 1,
 		.pid = w->body,
 		.pidfd = w->body_pidfd,
+		.gate = w->gate,
 		.home = "pc1",
 		.area = AREA,
 		.slots = SLOTS,
 		.state_fd = w->remote_state,
 	};
-	int result = om_gate_open(w->listener, w->gate_state, &w->gate);
-	options.gate = w->gate;
-	if (!result)
-		result = om_remote_open(w->pc2, &options, &w->remote);
+	int result = om_remote_open(w->pc2, &options, &w->remote);
 	for (uint32_t i = 0; !result && i < w->threads; i++)
 		result = om_remote_thread(w->remote, i, w->tids[i], 0);
-	if (!result)
-		result = om_gate_start(w->gate);
 	errno = -result;
 	if (result)
 		world_die("remote");
+}
+
+void world_remote(struct world *w)
+{
+	int result = om_gate_open(w->listener, w->gate_state, &w->gate);
+	if (!result) {
+		world_open_body(w);
+		if (w->forked.body)
+			forked_remote(w);
+		result = om_gate_start(w->gate);
+	}
+	errno = -result;
+	if (result)
+		world_die("gate");
 }
 
 void world_take_over(struct world *w)
@@ -186,10 +199,10 @@ static void prepare(struct world *w)
 	static const char *const nodes[] = {"pc1", "pc2", "pc3", NULL};
 	const char *dir = w->dir;
 	make_cluster(dir, "cluster", nodes);
-	w->arena_fd = make_memfd("arena", OM_ARENA_BYTES(SLOTS));
-	w->home_state = make_memfd("home", OM_STATE_BYTES(SLOTS));
-	w->remote_state = make_memfd("remote", OM_STATE_BYTES(SLOTS));
-	w->gate_state = make_memfd("gate", OM_STATE_BYTES(0));
+	w->arena_fd = world_memfd("arena", OM_ARENA_BYTES(SLOTS));
+	w->home_state = world_memfd("home", OM_STATE_BYTES(SLOTS));
+	w->remote_state = world_memfd("remote", OM_STATE_BYTES(SLOTS));
+	w->gate_state = world_memfd("gate", OM_STATE_BYTES(0));
 	w->wake = eventfd(0, EFD_CLOEXEC);
 	w->deputy = fork();
 	if (!w->deputy)
@@ -268,6 +281,7 @@ bool world_close(struct world *w)
 	world_wait_body(w);
 	world_close_remote(w);
 	om_home_close(w->home);
+	forked_close(w);
 	om_engine_close(w->pc2);
 	om_engine_close(w->pc1);
 	relay_close(w->relay);

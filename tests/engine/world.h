@@ -20,6 +20,8 @@
 #define AREA 0x7e9000000000ull /* where sanitizers leave room */
 #define KEY  0x1122334455667788ull
 
+#define FORKED_KEY 0x8877665544332211ull
+
 #define SLOTS 64u
 #define ARENA (AREA + OM_AREA_ARENA_OFFSET(SLOTS))
 
@@ -50,6 +52,16 @@ struct mail {
 	bool wanted;
 };
 
+/* What the body has forked: a process under its filter, with a deputy, a key and a link of its own (forked.h). */
+struct forked {
+	pid_t deputy, body;
+	int deputy_pidfd, body_pidfd, arena_fd, home_state, remote_state;
+	om_home *home;
+	om_remote *remote;
+	unsigned int signals; /* of it, under the world's lock */
+	atomic_uint claimed, deputy_gone, control[8];
+};
+
 struct world {
 	char dir[64];
 	struct shared *shared;
@@ -60,6 +72,7 @@ struct world {
 	om_home *home;
 	om_gate *gate;
 	om_remote *remote;
+	struct forked forked; /* body 0: there is none */
 	void (*function)(struct shared *);
 	uint32_t threads;                        /* of the body, and of the deputy, when they began */
 	void (*work)(struct shared *, uint32_t); /* what they run */
@@ -97,8 +110,11 @@ struct world *crew_prepare(const char *dir, uint32_t threads, void (*work)(struc
 struct world *crew_open(const char *dir, uint32_t threads, void (*work)(struct shared *, uint32_t));
 void world_engine(struct world *w, const char *node);
 void world_home(struct world *w);
+/* With a gate, and with what has been forked. */
 void world_remote(struct world *w);
 void world_close_remote(struct world *w);
+/* The body's alone, at the gate that is there. */
+void world_open_body(struct world *w);
 /* The hosting warden dies and the next one takes over: what was handed to the first and not queued went with it.
  * Nothing is delivered until the caller clears holds_tracer, which it has set before. */
 void world_take_over(struct world *w);
