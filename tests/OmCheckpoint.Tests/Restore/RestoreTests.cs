@@ -1,4 +1,5 @@
 using OpenMosix.Checkpoint.Freeze;
+using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Restore;
 using OpenMosix.Protocol.Image;
 using OpenMosix.Protocol.V1;
@@ -136,10 +137,44 @@ public sealed class RestoreTests
         original.ExpectGoodEnd();
     }
 
+    [RootFact]
+    public void Restore_OfAProcessThatRegisteredForMembarrier_IsRegisteredAgain()
+    {
+        using var original = Guest.Start("waits", "read-forever");
+        original.Expect("ready");
+        // Of one for restartable sequences the kernel tells as of one without.
+        const ulong Told = MEMBARRIER_REGISTER_GLOBAL_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE_EXPEDITED | MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ;
+        Assert.Equal(
+            [0, -Errno.EPERM, 0, 0, (long)Told],
+            Membarrier(original.Pid, null, MEMBARRIER_GET_REGISTRATIONS, MEMBARRIER_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_GET_REGISTRATIONS));
+        var shipped = 0u;
+        using var copy = Move(original.Pid, change: image => shipped = image.Membarrier);
+        Assert.Equal(Told, shipped);
+        Assert.Equal(
+            [(long)Told, 0, 0, -Errno.EPERM],
+            Membarrier(copy.Pid, Agents.AreaOf(copy.Pid, UsualSlots), MEMBARRIER_GET_REGISTRATIONS, MEMBARRIER_PRIVATE_EXPEDITED_RSEQ, MEMBARRIER_GLOBAL_EXPEDITED, MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE));
+        copy.Send("x");
+        copy.ExpectGoodEnd();
+    }
+
     private const uint UsualSlots = 1024;
+
+    // linux/membarrier.h
+    private const ulong MEMBARRIER_GLOBAL_EXPEDITED = 2, MEMBARRIER_REGISTER_GLOBAL_EXPEDITED = 4, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED = 16,
+        MEMBARRIER_PRIVATE_EXPEDITED_SYNC_CORE = 32, MEMBARRIER_PRIVATE_EXPEDITED_RSEQ = 128, MEMBARRIER_REGISTER_PRIVATE_EXPEDITED_RSEQ = 256,
+        MEMBARRIER_GET_REGISTRATIONS = 512;
 
     /// <summary>struct sock_filter: return SECCOMP_RET_ALLOW.</summary>
     private static readonly byte[] AllowAll = [0x06, 0, 0, 0, 0, 0, 0xff, 0x7f];
+
+    private static long[] Membarrier(int pid, Tracing.AgentArea? agent, params ulong[] commands)
+    {
+        using var frozen = FrozenProcess.Freeze(pid, new FreezeOptions { AgentArea = agent }).Value;
+        var batch = frozen.NewBatch().Value;
+        int[] calls = [.. commands.Select(command => batch.Add(CallNumber.membarrier, command))];
+        var results = frozen.Execute(batch).Value;
+        return [.. calls.Select(call => results[call])];
+    }
 
     /// <summary>Freeze to Run on one machine; the original is gone afterwards.</summary>
     private static Guest Move(int pid, bool remote = false, Action<ProcessImage>? change = null, FinishOptions? finish = null,

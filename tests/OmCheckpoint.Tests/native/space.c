@@ -28,13 +28,16 @@ static int end_of(pid_t child)
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 99;
 }
 
+static pid_t blank;
+
+/* Its siblings, which have init for a parent, end as they like. */
 static void ended(int signo)
 {
 	int status;
-	pid_t child = waitpid(-1, &status, WNOHANG);
 
-	if (child > 0)
-		_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
+	for (pid_t child; (child = waitpid(-1, &status, WNOHANG)) > 0;)
+		if (child == blank)
+			_exit(WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status));
 }
 
 static void serve(const char *in, const char *out)
@@ -61,7 +64,7 @@ int main(int argc, char **argv)
 		return end_of(init);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGCHLD, ended);
-	pid_t pid = atoi(argv[1]);
+	pid_t pid = blank = atoi(argv[1]);
 	struct clone_args arguments = {.exit_signal = SIGCHLD, .set_tid = (uintptr_t)&pid, .set_tid_size = 1};
 
 	if (syscall(SYS_clone3, &arguments, sizeof(arguments)))
