@@ -158,7 +158,8 @@ internal sealed class SharedCell
         {
             if (bodies.GetValueOrDefault(body.InnerPid) == body)
                 bodies.Remove(body.InnerPid);
-            loosened.Remove(body);
+            if (loosened.Remove(body) && loosened.Count == 0 && bodies.Count > 0)
+                memory?.Tighten();
             if (bodies.Count > 0 || ended)
                 return true;
             ended = true;
