@@ -29,11 +29,11 @@ internal sealed partial class Reconciler(
     {
         var deputies = status.Processes.Where(held => held.Role == Role.Deputy).ToDictionary(held => held.Pid);
         jobs.Refresh();
-        foreach (int pid in deputies.Keys.Where(pid => jobs.Find(pid) is null))
-            jobs.AdoptForked(0, pid); // while there was no daemon, and its parent has ended
+        foreach (HeldProcess held in deputies.Values.Where(held => !IsBeingForked(held, null) && jobs.Find(held.Pid) is null))
+            jobs.AdoptForked(0, held.Pid); // while there was no daemon, and its parent has ended
         foreach (JobProcess process in jobs.Processes)
         {
-            if (mover.IsMoving(process))
+            if (mover.IsMoving(process) || deputies.TryGetValue(process.Pid, out HeldProcess? begun) && IsBeingForked(begun, process.Residence))
                 continue;
             using IDisposable hold = await mover.HoldAsync(process, cancellationToken).ConfigureAwait(false);
             Residence settled = deputies.TryGetValue(process.Pid, out HeldProcess? held)
@@ -68,6 +68,9 @@ internal sealed partial class Reconciler(
         if (node.Alive && node.Info.Node != options.Node)
             _nodes.Writer.TryWrite(node.Info.Node);
     }
+
+    /// <summary>Its body has never been heard of, and no move has sent one: where it will be that node does not know yet either. ProcessBegan tells.</summary>
+    private static bool IsBeingForked(HeldProcess deputy, Residence? known) => deputy.Presented == 0 && known is null or { Place: Place.Native };
 
     private async Task<Residence> SettleAsync(JobProcess process, HeldProcess held, CancellationToken cancellationToken)
     {

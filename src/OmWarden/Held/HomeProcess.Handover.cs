@@ -36,6 +36,7 @@ internal sealed partial class HomeProcess
             engineState = state,
             epoch = left.Epoch,
             bodyNode = left.BodyNode,
+            parentKey = left.ParentKey,
             image = left.Kept,
             State = left.Kept is null ? HomeState.Deputy : HomeState.DeputyKept,
             deputy = new(left.Pid, new AgentArea(new RemoteAddress(left.AgentArea), left.AgentSlots), [], arena,
@@ -47,6 +48,7 @@ internal sealed partial class HomeProcess
     internal bool TakeOver(out int errno)
     {
         Side = HomeSide.Open(Context.Engine!, Key, pid, pidfd, deputy!.Arena, deputy.Area, engineState, out errno);
+        told = Side?.Presented > 0; // else its body begins under this warden
         return Side is not null;
     }
 
@@ -80,6 +82,7 @@ internal sealed partial class HomeProcess
         AgentArea = deputy!.Area.Base.Value,
         AgentSlots = deputy.Area.Slots,
         Kept = State is HomeState.Deputy ? null : image,
+        ParentKey = parentKey,
         Drop = { deputy.Drop.Select(range => new HandoverRange { Address = range.Address.Value, Bytes = range.Bytes, Advice = range.Advice }) },
     });
 
