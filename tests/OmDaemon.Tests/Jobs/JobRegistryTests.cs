@@ -70,6 +70,95 @@ public sealed class JobRegistryTests(JobsFixture jobs) : IClassFixture<JobsFixtu
         Assert.Equal(known.Job, nested?.Job);
     }
 
+    /// <summary>What a cell's init or another subreaper has for children is no descendant of the job any more.</summary>
+    [Fact]
+    public void AdoptForked_ParentIsKnown_IsOfItsJob()
+    {
+        JobProcess parent = Away(jobs.Start("cat"), 0x11, stay: true);
+        Process child = jobs.Start("cat");
+
+        JobProcess? forked = jobs.Registry.AdoptForked(0x11, child.Id);
+
+        Assert.Equal((child.Id, parent.Job), (forked?.Pid, forked?.Job));
+        Assert.Equal(Residence.AtHome("here"), forked!.Residence);
+        Assert.Same(forked, jobs.Registry.AdoptForked(0x11, child.Id));
+        Assert.Same(forked, jobs.Registry.Find(child.Id));
+    }
+
+    [Fact]
+    public async Task AdoptForked_ParentHasEndedAndItsJobHasNot_IsOfItsJob()
+    {
+        JobProcess parent = Away(jobs.Start("cat"), 0x21);
+        JobProcess sibling = jobs.Registry.AdoptForked(0x21, jobs.Start("cat").Id)!;
+        await EndAsync(parent);
+
+        JobProcess? forked = jobs.Registry.AdoptForked(0x21, jobs.Start("cat").Id);
+
+        Assert.Equal(sibling.Job, forked?.Job);
+        Assert.Equal(parent.Job, forked?.Job);
+    }
+
+    [Fact]
+    public async Task AdoptForked_ParentAndItsJobHaveEnded_IsAJobOfTheSameKind()
+    {
+        JobProcess parent = Away(jobs.Start("cat"), 0x31, stay: true, uid: 4711);
+        await EndAsync(parent);
+        Process child = jobs.Start("cat");
+
+        JobProcess forked = jobs.Registry.AdoptForked(0x31, child.Id)!;
+
+        Assert.NotEqual(parent.Job.Id, forked.Job.Id);
+        Assert.Equal((child.Id, 4711u, true), (forked.Job.RootPid, forked.Job.Uid, forked.Job.Stay));
+        Assert.Equal("cat", forked.Job.Command);
+    }
+
+    [Theory]
+    [InlineData(0)]
+    [InlineData(0x4444)]
+    public void AdoptForked_ParentIsUnknown_IsAJobOfItsOwnUser(ulong parentKey)
+    {
+        jobs.Register(jobs.Start("cat")); // whose key is 0, too
+        Process child = jobs.Start("cat");
+
+        JobProcess forked = jobs.Registry.AdoptForked(parentKey, child.Id)!;
+
+        Assert.Equal((child.Id, ProcessStat.Read(child.Id)!.Uid(), false), (forked.Job.RootPid, forked.Job.Uid, forked.Job.Stay));
+    }
+
+    [Fact]
+    public async Task AdoptForked_ParentIsUnknownAndAnAncestorIsInAJob_IsOfThatJob()
+    {
+        Process root = jobs.Start("sh", "-c", "sleep 1000 & echo $!; wait");
+        JobProcess known = jobs.Register(root);
+        int child = await ReadPidAsync(root);
+
+        Assert.Equal(known.Job, jobs.Registry.AdoptForked(0x5555, child)?.Job);
+    }
+
+    [Fact]
+    public async Task AdoptForked_EndedAlready_IsNull()
+    {
+        Away(jobs.Start("cat"), 0x61);
+        Process child = jobs.Start("true");
+        await child.WaitForExitAsync(TestContext.Current.CancellationToken);
+
+        Assert.Null(jobs.Registry.AdoptForked(0x61, child.Id));
+    }
+
+    private JobProcess Away(Process process, ulong key, bool stay = false, uint uid = 0)
+    {
+        JobProcess away = jobs.Registry.Register(process.Id, Pidfd.Open(process.Id)!, uid, "command", stay)!;
+        away.Residence = new Residence(Place.Away, "there", key, 1);
+        jobs.Registry.Save(away);
+        return away;
+    }
+
+    private async Task EndAsync(JobProcess process)
+    {
+        process.TrySignal(9);
+        await jobs.EndedAsync(() => process.HasEnded);
+    }
+
     private static async Task<int> ReadPidAsync(Process process) =>
         int.Parse((await process.StandardOutput.ReadLineAsync(TestContext.Current.CancellationToken))!, CultureInfo.InvariantCulture);
 
