@@ -52,6 +52,20 @@ static void *conduct(void *argument)
 	return NULL;
 }
 
+/* Taken over, and answered: the body's side has sent again whatever it wants an answer to before it asks, so it has had
+ * this one from the warden before us. Nothing else would ever free the slot while its thread makes no call. */
+static void free_answered(struct om_home *home)
+{
+	for (uint32_t i = 0; i < home->slots; i++) {
+		struct om_home_thread *thread = om_home_thread_of(home, i);
+		if (!thread || !thread->unplaced || thread->held ||
+		    __atomic_load_n(&thread->slot->answer, __ATOMIC_ACQUIRE) != thread->state->last_request)
+			continue;
+		thread->unplaced = false;
+		thread->use = OM_SLOT_IDLE;
+	}
+}
+
 int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload, uint32_t bytes)
 {
 	if (bytes < sizeof(uint32_t))
@@ -74,6 +88,7 @@ int om_home_take_ask(struct om_home *home, uint32_t seq, const uint8_t *payload,
 	}
 	if (result)
 		return result;
+	free_answered(home);
 	home->ask_seq = seq;
 	home->ask_taken = home->ask_replied = false;
 	pthread_cond_broadcast(&home->changed);
