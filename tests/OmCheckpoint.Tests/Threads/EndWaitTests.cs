@@ -20,6 +20,7 @@ public sealed class EndWaitTests
         var tid = TaskList.Of(guest.Pid)[1];
         for (var i = 0; i < 20; i++)
         {
+            GuestState.WaitFor(tid, 'S'); // in its read: what it says is heard before it comes out of its write
             using (var frozen = Stop(guest.Pid, tid, alone))
             {
                 Assert.False(frozen.EndWait(0, tid, Unexpected).Value);
@@ -45,6 +46,7 @@ public sealed class EndWaitTests
     {
         using var guest = Guest.Start("masked");
         guest.Expect("ready");
+        GuestState.WaitFor(TaskList.Of(guest.Pid)[1], 'S');
         for (var i = 0; i < 20; i++)
         {
             using var thread = new TracerThread(guest.Pid);
