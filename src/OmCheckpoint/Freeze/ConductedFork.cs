@@ -43,7 +43,13 @@ internal static class ConductedFork
             return Failed(maker, asked, error);
         }
 
-        child.WaitStop();
+        if (!Stands(child))
+        {
+            maker.ResumeUntil(Ptrace.PTRACE_SYSCALL, status => status.IsSystemCall);
+            Restore(frozen, maker, mask);
+            return Failed(maker, asked, Errno.EAGAIN);
+        }
+
         if (ThreadBirth.InnermostTid(child) != homePid || !born(child.Tid))
         {
             End(child);
@@ -80,6 +86,20 @@ internal static class ConductedFork
         maker.ResumeUntil(Ptrace.PTRACE_CONT, status => status.IsEventStop);
         maker.SetOptions(frozen.WhileHeld);
         maker.SignalMask = mask;
+    }
+
+    /// <summary>False: it was killed before it came to its first stop.</summary>
+    private static bool Stands(Tracee child)
+    {
+        try
+        {
+            child.WaitStop();
+            return true;
+        }
+        catch (TraceeGoneException)
+        {
+            return false;
+        }
     }
 
     private static void LetGo(Tracee child, in Registers asked, ulong mask)

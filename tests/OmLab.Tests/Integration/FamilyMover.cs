@@ -17,10 +17,10 @@ internal sealed class FamilyMover(TestLab lab, int seed)
     /// <summary>For the message of a failed test.</summary>
     internal string History => _history.ToString();
 
-    /// <summary>One process after the other, taken at random, until this is over.</summary>
-    internal async Task MoveAsync(TimeSpan span, int longestPauseMs = 30)
+    /// <summary>One process after the other, taken at random, until so many moves were made, of so many processes.</summary>
+    internal async Task MoveAsync(int moves, int processes = 1, int longestPauseMs = 30)
     {
-        for (var until = DateTime.UtcNow + span; DateTime.UtcNow < until;)
+        while (_moves.Values.Sum() < moves || _moves.Count < processes)
         {
             if (!await MoveOneAsync())
             {

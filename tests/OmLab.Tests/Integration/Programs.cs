@@ -41,10 +41,10 @@ internal static class Programs
         ["threads.js"] = ThreadedPrograms.Node,
     };
 
-    /// <summary>How many lines Tree is given.</summary>
-    internal const int Trees = 12;
+    /// <summary>How many pairs of lines Tree is given.</summary>
+    internal const int Trees = 3;
 
-    /// <summary>For python: a line is a tree of processes that compute and exchange what they have through pipes, between them brothers too.</summary>
+    /// <summary>For python: a line is a tree of processes that wait for the next line, compute and exchange what they have through pipes, between them brothers too.</summary>
     internal const string Tree = """
         import hashlib, os, sys
         def work(text, steps):
@@ -78,6 +78,8 @@ internal static class Programs
                 pids.append(pid)
             for ends in ring:
                 os.close(ends[0]), os.close(ends[1])
+            if depth == 1:
+                sys.stdin.readline()
             for i in range(branches):
                 os.close(down[i][0]), os.close(up[i][1])
                 os.write(down[i][1], f"{seed} {i}\n".encode())
@@ -88,7 +90,7 @@ internal static class Programs
                 words.append(f"ended {gone == pids[i]} {status}")
             return words
         total = ""
-        for line in sys.stdin:
+        for line in iter(sys.stdin.readline, ""):
             words = tree(1, line.strip())
             total = work(total + "\n".join(words), 10)
             print(line.strip(), len(words), total, flush=True)
