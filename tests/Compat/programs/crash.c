@@ -1,4 +1,5 @@
-/* Works for some seconds on memory of which its core must show the last state, then ends by SIGABRT in a function whose argument is known. */
+/* Works for some seconds on memory of which its core must show the last state, then ends by SIGABRT in a function whose
+ * argument is known. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

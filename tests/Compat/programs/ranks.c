@@ -17,8 +17,8 @@ int main(int argc, char **argv)
 	for (int round = 0; round < 150; round++) {
 		for (int i = 0; i < WORDS; i++)
 			out[i] = (round * 31 + rank) * 7919u + i;
-		MPI_Sendrecv(out, WORDS, MPI_UNSIGNED, (rank + 1) % size, round, in, WORDS, MPI_UNSIGNED, (rank + size - 1) % size, round, MPI_COMM_WORLD,
-			     MPI_STATUS_IGNORE);
+		MPI_Sendrecv(out, WORDS, MPI_UNSIGNED, (rank + 1) % size, round, in, WORDS, MPI_UNSIGNED,
+			     (rank + size - 1) % size, round, MPI_COMM_WORLD, MPI_STATUS_IGNORE);
 		for (int i = 0; i < WORDS; i++)
 			if (in[i] != (round * 31 + (rank + size - 1) % size) * 7919u + i)
 				MPI_Abort(MPI_COMM_WORLD, 3);
