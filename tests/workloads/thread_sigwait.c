@@ -19,7 +19,7 @@
 #define SENT    (SIGRTMIN + 1) /* and the next two */
 #define TIMED   (SIGRTMIN + 4)
 
-static sem_t ready, said, ticked[TICKERS];
+static sem_t ready, said, notified, ticked[TICKERS];
 
 static sigset_t set_of(int first, int last)
 {
@@ -138,7 +138,7 @@ static void on_notification(union sigval value)
 	sigset_t all;
 	/* glibc begins it with nothing blocked. It must not take what is sent to the process later on. */
 	CHECK(sigfillset(&all) == 0 && pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);
-	CHECK(value.sival_int == 4711 && gettid() != getpid() && sem_post(&said) == 0);
+	CHECK(value.sival_int == 4711 && gettid() != getpid() && sem_post(&notified) == 0);
 }
 
 static void timers(void)
@@ -168,7 +168,7 @@ static void timers(void)
 		while (sem_trywait(&ticked[i]) == 0)
 			;
 	}
-	CHECK(sem_wait(&said) == 0 && timer_delete(starting) == 0);
+	CHECK(sem_wait(&notified) == 0 && timer_delete(starting) == 0);
 	CHECK(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
 }
 
@@ -177,6 +177,7 @@ int main(int argc, char **argv)
 	struct sigaction action = {.sa_sigaction = on_tick, .sa_flags = SA_SIGINFO};
 	sigset_t all;
 	CHECK(sigaction(TIMED, &action, NULL) == 0 && sem_init(&ready, 0, 0) == 0 && sem_init(&said, 0, 0) == 0);
+	CHECK(sem_init(&notified, 0, 0) == 0);
 	for (int i = 0; i < TICKERS; i++)
 		CHECK(sem_init(&ticked[i], 0, 0) == 0 && sem_init(&enough[i], 0, 0) == 0);
 	CHECK(sigfillset(&all) == 0 && pthread_sigmask(SIG_BLOCK, &all, NULL) == 0);

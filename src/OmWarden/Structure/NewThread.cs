@@ -55,6 +55,8 @@ internal static class NewThread
             lock (guest.Cell.Births)
             {
                 Outcome<int> made = maker.CloneThread(guest.Cell.NextTid, tid);
+                if (!made.Ok)
+                    guest.LogNotMade(guest.Key, tid, made.Failure.Message);
                 return made.Ok ? made.Value : null;
             }
         }

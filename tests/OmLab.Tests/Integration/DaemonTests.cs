@@ -14,6 +14,7 @@ public sealed class DaemonTests(ClusterLab lab)
     public async Task Service_KilledWhileAProcessIsAway_ProcessGoesOnAndIsFoundAgain(string node, string service)
     {
         lab.Need();
+        await lab.SeeEachOtherAsync();
         using var job = Job.Start(lab, Echo);
         var mover = new Mover(lab, await job.NextPidAsync(), 8);
         await SayAsync(job, "at home");
@@ -51,6 +52,7 @@ public sealed class DaemonTests(ClusterLab lab)
         {
             (await lab.OmlabAsync("start", "pc1", "daemon")).Succeeded();
             (await lab.OmlabAsync("start", "pc2", "daemon")).Succeeded();
+            await lab.SeeEachOtherAsync();
         }
 
         Assert.Equal("pc2", (await mover.StateAsync())?.GetProperty("where").GetString());
@@ -68,6 +70,7 @@ public sealed class DaemonTests(ClusterLab lab)
         (await lab.OmlabAsync("stop", "pc2", "daemon")).Succeeded();
         await job.Program.WriteAsync("go\n");
         (await lab.OmlabAsync("start", "pc2", "daemon")).Succeeded();
+        await lab.SeeEachOtherAsync();
         await job.Program.WroteAsync("mapped 4096");
         Assert.Equal("pc1", (await mover.StateAsync())?.GetProperty("where").GetString());
         (await job.EndAsync()).Outcome.Succeeded();
