@@ -17,6 +17,8 @@ internal sealed class CellProcess
 
     private readonly Cgroup cgroup;
     private readonly BlockingCollection<CellReport> answers = [];
+    private readonly Lock gate = new();
+    private bool watched, ended;
 
     private CellProcess(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, Cgroup cgroup, CellClock clock)
     {
@@ -87,23 +89,20 @@ internal sealed class CellProcess
     internal static CellProcess Adopt(SafeFileHandle control, SafeFileHandle initPidfd, int initPid, string cgroupName, CgroupTree tree, CellClock clock) =>
         new(control, initPidfd, initPid, Cgroup.Adopt(tree, cgroupName), clock);
 
-    /// <summary>Blocks until a process inside has ended; null when the cell itself has. Meanwhile passes on what the cell answers.</summary>
-    internal CellReport? NextExit()
+    /// <summary>From now on each end of a process inside is told, on a thread of its own, until the cell itself has ended. Nothing when it has been ended already.</summary>
+    internal void Watch(string name, Action<CellReport> exited)
     {
-        Span<byte> message = stackalloc byte[CellReport.Bytes];
-        while (Sockets.Receive(Control, message, out _) == CellReport.Bytes)
+        lock (gate)
         {
-            CellReport report = CellReport.Read(message);
-            if (report.Operation == CellOperation.Exited)
-                return report;
-            if (report.Operation == CellOperation.Next)
-                answers.Add(report);
+            if (ended)
+                return;
+            watched = true;
         }
-        answers.CompleteAdding();
-        return null;
+        var thread = new Thread(() => Receive(exited), 256 << 10) { IsBackground = true, Name = $"cell {name}" };
+        thread.Start();
     }
 
-    /// <summary>The next process or thread that is made inside gets this id. NextExit has to be waited in. One caller at a time.</summary>
+    /// <summary>The next process or thread that is made inside gets this id. The cell has to be watched. One caller at a time.</summary>
     internal void NextTid(int tid)
     {
         Send(Control, CellMessages.NextTid(tid));
@@ -116,11 +115,34 @@ internal sealed class CellProcess
     /// <summary>Ends everything inside. False when the cgroup could not be removed (it is swept at the next start).</summary>
     internal bool End()
     {
+        bool receives;
+        lock (gate)
+        {
+            ended = true;
+            receives = watched;
+        }
         EndInit(InitPidfd);
         bool removed = cgroup.Delete();
         InitPidfd.Dispose();
-        Control.Dispose();
+        if (!receives)
+            Control.Dispose();
         return removed;
+    }
+
+    // The socket is this thread's once it runs: it reads until nobody inside is left to write.
+    private void Receive(Action<CellReport> exited)
+    {
+        Span<byte> message = stackalloc byte[CellReport.Bytes];
+        while (Sockets.Receive(Control, message, out _) == CellReport.Bytes)
+        {
+            CellReport report = CellReport.Read(message);
+            if (report.Operation == CellOperation.Exited)
+                exited(report);
+            if (report.Operation == CellOperation.Next)
+                answers.Add(report);
+        }
+        answers.CompleteAdding();
+        Control.Dispose();
     }
 
     private static void EndInit(SafeFileHandle pidfd)
@@ -143,7 +165,15 @@ internal sealed class CellProcess
 
     private static void Send(SafeFileHandle control, byte[] message)
     {
-        int result = Sockets.Send(control, message);
+        int result;
+        try
+        {
+            result = Sockets.Send(control, message);
+        }
+        catch (ObjectDisposedException)
+        {
+            throw new CellException("the cell has ended", 0);
+        }
         if (result < 0)
             throw new CellException("telling the cell", -result);
     }

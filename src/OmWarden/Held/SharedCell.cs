@@ -208,21 +208,13 @@ internal sealed class SharedCell
         largest?.MemoryIsShort();
     }
 
-    private void Watch()
+    private void Watch() => process.Watch(Name, exit =>
     {
-        var thread = new Thread(() =>
-        {
-            while (process.NextExit() is { } exit)
-            {
-                ICellBody? ended;
-                lock (gate)
-                    ended = bodies.GetValueOrDefault(exit.Pid);
-                ended?.BodyEnded(exit.Status);
-            }
-        }, 256 << 10)
-        { IsBackground = true, Name = $"cell {Name}" };
-        thread.Start();
-    }
+        ICellBody? body;
+        lock (gate)
+            body = bodies.GetValueOrDefault(exit.Pid);
+        body?.BodyEnded(exit.Status);
+    });
 
     private bool End()
     {

@@ -60,14 +60,16 @@ public sealed class CellProcessTests
     }
 
     [Fact]
-    public void NextExit_ChildKilled_TellsItsStatus()
+    public async Task Watch_ChildKilled_TellsItsStatus()
     {
         Privileged.OrSkip();
         CellProcess cell = CellProcess.Create(Options(77), Tree);
         try
         {
+            var ended = new TaskCompletionSource<CellReport>(TaskCreationOptions.RunContinuationsAsynchronously);
+            cell.Watch("test", ended.SetResult);
             Assert.Equal(0, Interop.Processes.SendSignal(cell.BodyPidfd!, 11));
-            CellReport exit = Assert.NotNull(cell.NextExit());
+            CellReport exit = await ended.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
             Assert.Equal(77, exit.Pid);
             Assert.Equal(11, exit.Status & 0x7f);
         }
@@ -75,6 +77,27 @@ public sealed class CellProcessTests
         {
             Assert.True(cell.End());
         }
+    }
+
+    [Fact]
+    public async Task End_WhileAnEndIsBeingTold_WatchEndsAndClosesTheSocket()
+    {
+        Privileged.OrSkip();
+        CellProcess cell = CellProcess.Create(Options(77), Tree);
+        var told = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        using var ended = new ManualResetEventSlim();
+        cell.Watch("test", _ =>
+        {
+            told.SetResult();
+            ended.Wait();
+        });
+        Interop.Processes.SendSignal(cell.BodyPidfd!, 9);
+        await told.Task.WaitAsync(TimeSpan.FromSeconds(10), TestContext.Current.CancellationToken);
+        Assert.True(cell.End());
+        Assert.False(cell.Control.IsClosed);
+        ended.Set(); // an exception in the watch would end this process, as it would a warden
+        Assert.True(SpinWait.SpinUntil(() => cell.Control.IsClosed, TimeSpan.FromSeconds(10)));
+        Assert.Throws<CellException>(() => cell.NextTid(78));
     }
 
     [Fact]

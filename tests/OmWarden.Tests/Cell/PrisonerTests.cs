@@ -37,13 +37,17 @@ public sealed class PrisonerTests
                 Limits = new() { MemoryBytes = 256 << 20, Pids = 16 },
                 Clock = new(0, 0),
             }, CgroupTree.Find());
+            var ended = new TaskCompletionSource<CellReport>(TaskCreationOptions.RunContinuationsAsynchronously);
+            cell.Watch("prison", report =>
+            {
+                if (report.Pid == image.Pid)
+                    ended.TrySetResult(report);
+            });
             using RestoringProcess body = RestoringProcess.Begin(cell.BodyPid, image).Value;
             TestMove.Copy(new() { Image = image, MemoryPid = prisoner }, new() { MemoryPid = cell.BodyPid, FileBase = { body.FileBases } });
             Assert.True(body.Finish().Ok);
             Assert.True(body.Run().Ok);
-            CellReport exit = default;
-            while (exit.Pid != image.Pid)
-                exit = cell.NextExit() ?? throw new InvalidOperationException("the cell ended: the body reached its init");
+            CellReport exit = await ended.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
             Assert.Equal(0, exit.Status >> 8 & 0xff); // or the number of the attempt that reached something
             Assert.Equal(0, exit.Status & 0x7f);
         }
