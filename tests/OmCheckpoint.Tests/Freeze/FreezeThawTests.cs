@@ -118,6 +118,8 @@ public sealed class FreezeThawTests
     {
         const int Signal = 44; // WakeUp has a handler for it
         const int Waiting = 300;
+        const int Peeks = 1500;
+        const int LongestDelay = 1000; // in turns of SpinWait
         using var guest = Guest.Start("waits", "read-forever");
         guest.Expect("ready");
         using var frozen = FrozenProcess.Freeze(guest.Pid).Value;
@@ -127,23 +129,27 @@ public sealed class FreezeThawTests
         }
 
         var tracer = TaskList.Of(Environment.ProcessId).Single(tid => ProcFile.Read($"/proc/{tid}/comm") == $"tracer {guest.Pid}\n");
-        using var enough = new CancellationTokenSource();
+        var (asked, answered) = (0, 0);
         var signals = Task.Factory.StartNew(
             () =>
             {
-                while (!enough.IsCancellationRequested)
+                // One for each time it is asked: more, and the tracer would do nothing but receive them.
+                for (var sent = 0; sent < Peeks; sent++)
                 {
+                    SpinWait.SpinUntil(() => Volatile.Read(ref asked) > sent);
+                    Thread.SpinWait(sent % LongestDelay);
                     _ = Kernel.SignalThread(Environment.ProcessId, tracer, Signal);
-                    Thread.SpinWait(100);
+                    Volatile.Write(ref answered, sent + 1);
                 }
             }, TaskCreationOptions.LongRunning);
         var lacking = 0;
-        for (var i = 0; i < 5000; i++)
+        for (var i = 0; i < Peeks; i++)
         {
+            Volatile.Write(ref asked, i + 1);
             lacking += frozen.PendingSignals().Value.Count == Waiting ? 0 : 1;
+            SpinWait.SpinUntil(() => Volatile.Read(ref answered) > i);
         }
 
-        enough.Cancel();
         signals.Wait();
         Assert.Equal(0, Kernel.Kill(guest.Pid, 9)); // they would end it, too
         Assert.Equal(0, lacking);
