@@ -111,13 +111,29 @@ static bool is_receiver(const struct om_gate *gate)
 	return gate->receiving && pthread_equal(gate->receiver, pthread_self());
 }
 
+/* true: the list's reference is the caller's now. */
+static bool unlist(struct om_gate *gate, struct om_remote *remote)
+{
+	if (!remote->in_noted)
+		return false;
+	struct om_remote **at = &gate->noted;
+	while (*at != remote)
+		at = &(*at)->next_noted;
+	*at = remote->next_noted;
+	remote->in_noted = false;
+	return true;
+}
+
 void om_gate_leave(struct om_remote *remote)
 {
 	struct om_gate *gate = remote->gate;
 	pthread_mutex_lock(&gate->lock);
+	bool listed = unlist(gate, remote);
 	while (gate->taking == remote && !is_receiver(gate))
 		pthread_cond_wait(&gate->changed, &gate->lock);
 	pthread_mutex_unlock(&gate->lock);
+	if (listed)
+		om_remote_put(remote);
 }
 
 /* The remote stays until `done`. */
@@ -191,8 +207,7 @@ static struct om_remote *next_noted(struct om_gate *gate)
 	pthread_mutex_lock(&gate->lock);
 	struct om_remote *remote = gate->noted;
 	if (remote) {
-		gate->noted = remote->next_noted;
-		remote->in_noted = false;
+		unlist(gate, remote);
 		in_hand(gate, remote);
 	}
 	pthread_mutex_unlock(&gate->lock);
@@ -227,10 +242,6 @@ static void *run(void *argument)
 			receive(gate);
 		if (fds[1].revents)
 			take_noted(gate);
-	}
-	for (struct om_remote *remote; (remote = next_noted(gate));) {
-		done(gate);
-		om_remote_put(remote);
 	}
 	om_gate_put(gate);
 	return NULL;
