@@ -78,19 +78,27 @@ public sealed class JobsFixture : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        if (_listener is not null)
+        try
         {
-            await _listener.StopAsync(CancellationToken.None);
-            _listener.Dispose();
+            if (_listener is not null)
+                await _listener.StopAsync(CancellationToken.None);
         }
-        foreach (Process process in _processes)
+        finally
+        {
+            _listener?.Dispose();
+            _processes.ForEach(End);
+            Registry.Dispose();
+            Directory.Delete(RunDirectory, recursive: true);
+        }
+    }
+
+    private static void End(Process process)
+    {
+        using (process)
         {
             if (!process.HasExited)
                 process.Kill(entireProcessTree: true);
-            process.Dispose();
         }
-        Registry.Dispose();
-        Directory.Delete(RunDirectory, recursive: true);
     }
 
     private JobRegistry Open() => new(new JobStore(Options, NullLogger<JobStore>.Instance), Feed, Options, TimeProvider.System, NullLogger<JobRegistry>.Instance);

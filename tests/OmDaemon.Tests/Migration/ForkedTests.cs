@@ -53,12 +53,18 @@ public sealed class ForkedTests : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        await _reconciler.StopAsync(CancellationToken.None);
-        _reconciler.Dispose();
-        _homeComing.Dispose();
-        _mover.Dispose();
-        _errands.Dispose();
-        await _jobs.DisposeAsync();
+        try
+        {
+            await _reconciler.StopAsync(CancellationToken.None);
+        }
+        finally
+        {
+            _reconciler.Dispose();
+            _homeComing.Dispose();
+            _mover.Dispose();
+            _errands.Dispose();
+            await _jobs.DisposeAsync();
+        }
     }
 
     [Fact]
