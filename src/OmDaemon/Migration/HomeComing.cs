@@ -62,8 +62,11 @@ internal sealed partial class HomeComing(
             case FromWarden.EventOneofCase.Began when happened.Began.Process is { Role: HeldProcess.Types.Role.Deputy } held
                 && jobs.AdoptForked(happened.Began.ParentKey, held.Pid) is { } forked:
                 LogForked(held.Key.ToString("x16"), forked.Pid, held.Peer);
-                forked.Residence = new Residence(Place.Away, held.Peer, held.Key, held.Epoch);
-                jobs.Save(forked);
+                if (forked.Residence.Key != held.Key) // known by a status already, and perhaps on its way since
+                {
+                    forked.Residence = new Residence(Place.Away, held.Peer, held.Key, held.Epoch);
+                    jobs.Save(forked);
+                }
                 break;
             case FromWarden.EventOneofCase.Link when happened.Link.Up:
                 LogLinkUp(happened.Link.Node);

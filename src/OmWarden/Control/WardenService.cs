@@ -14,6 +14,7 @@ namespace OpenMosix.Warden.Control;
 internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents
 {
     private const uint AbiVersion = 2;
+    private const int EIO = 5;
     private static readonly TimeSpan TurnWithin = TimeSpan.FromSeconds(1);
 
     private readonly HeldProcesses held = context.Held;
@@ -54,9 +55,22 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
     public void AskedHome(ulong key, ulong call, uint kind, ReadOnlySpan<byte> request)
     {
         if (held.Find(key) is HomeProcess { Side: { } side } process)
-            side.Reply(call, Structure.HomeAnswers.Answer(process, side, kind, request));
+            side.Reply(call, Answer(process, side, kind, request));
         // Not before: the body's side waits for the reply.
         On<HomeProcess>(key, home => home.EndIfExecuted());
+    }
+
+    private byte[] Answer(HomeProcess process, HomeSide side, uint kind, ReadOnlySpan<byte> request)
+    {
+        try
+        {
+            return Structure.HomeAnswers.Answer(process, side, kind, request);
+        }
+        catch (Exception bug)
+        {
+            LogBug(bug, process.Key); // below us is the engine, which knows no exceptions
+            return Structure.HomeRequest.Result(-EIO);
+        }
     }
 
     public void Structural(ulong key, StructuralCall call) => On<GuestProcess>(key, process => process.Conduct(call));

@@ -15,7 +15,7 @@ internal sealed partial class GuestProcess
 {
     private const int ERESTARTNOINTR = 513;
     private const int ENOTCONN = 107;
-    private const int ESRCH = 3, EBUSY = 16;
+    private const int ESRCH = 3, EAGAIN = 11, EBUSY = 16;
 
     /// <summary>How long home may take to end a call that is wanted back: nothing but a stopped deputy, or a disk that hangs, takes longer.</summary>
     private static readonly TimeSpan QuiesceWithin = TimeSpan.FromSeconds(2);
@@ -56,12 +56,20 @@ internal sealed partial class GuestProcess
         Context.Tell(new() { BringHome = new() { Key = Key, Reason = reason } });
     }
 
-    /// <summary>Stops the thread in the middle of call, which it will not issue again: the caller sets its result.</summary>
-    internal Outcome<FrozenProcess> StopIn(StructuralCall call) => StopBody(call.Tid, _ =>
+    /// <summary>Stops the thread in the middle of call, which it will not issue again: the caller sets its result. A call that was not
+    /// stopped in has been answered.</summary>
+    internal Outcome<FrozenProcess> StopIn(StructuralCall call)
     {
-        remote!.Answer(call.Notification, -ERESTARTNOINTR);
-        return new(null, _ => new CallEnd(Answered: true));
-    });
+        Outcome<FrozenProcess> stopped = StopBody(call.Tid, _ =>
+        {
+            remote!.Answer(call.Notification, -ERESTARTNOINTR);
+            return new(null, _ => new CallEnd(Answered: true));
+        });
+        // It could not even be seized (somebody traces it): nobody else would answer.
+        if (!stopped.Ok)
+            remote!.Answer(call.Notification, -EAGAIN);
+        return stopped;
+    }
 
     /// <summary>After StopIn.</summary>
     internal void GoOn(FrozenProcess body)

@@ -31,8 +31,17 @@ internal sealed partial class GuestProcess
             dispositions = new(Dispositions),
             sharesMemory = shares,
         };
-        if (!child.BeginForked())
+        try
+        {
+            if (!child.BeginForked())
+                return false;
+        }
+        catch (IOException lacking) // descriptors, most likely
+        {
+            child.LogNotForked(childKey, lacking.Message);
+            child.EndForked();
             return false;
+        }
         if (waits)
         {
             vforking.Add(by);

@@ -10,7 +10,7 @@ namespace OpenMosix.Warden.Held;
 internal sealed partial class HomeProcess
 {
     private const uint FirstEpoch = 1;
-    private const int SIGKILL = 9;
+    private const int SIGKILL = 9, EMFILE = 24;
 
     private bool told; // of a forked one: that it has begun
 
@@ -57,8 +57,7 @@ internal sealed partial class HomeProcess
     private bool BeginForked(bool pagesKept, string node, out int errno)
     {
         Context.Held.TryAdd(this);
-        BeginHandover();
-        if (TakeOver(out errno) && Introduce(out errno))
+        if (TryBeginHandover(out errno) && TakeOver(out errno) && Introduce(out errno))
         {
             if (pagesKept)
                 DropPages();
@@ -74,6 +73,20 @@ internal sealed partial class HomeProcess
         CloseSide();
         Gone(Control.Replies.Done());
         return false;
+    }
+
+    private bool TryBeginHandover(out int errno)
+    {
+        errno = 0;
+        try
+        {
+            BeginHandover();
+        }
+        catch (IOException)
+        {
+            errno = EMFILE; // descriptors, most likely
+        }
+        return errno == 0;
     }
 
     /// <summary>Their parent was in the middle of making them when it ended.</summary>

@@ -14,7 +14,7 @@ namespace OpenMosix.Warden.Structure;
 
 internal static class NewProcess
 {
-    private const int EIO = 5, EXDEV = 18, EINVAL = 22;
+    private const int EIO = 5, EFAULT = 14, EXDEV = 18, EINVAL = 22;
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
@@ -27,6 +27,12 @@ internal static class NewProcess
         if (!ProcessClone.GoesAway(flags))
         {
             guest.GoHome(call, "a child with namespaces of its own, or in the same memory");
+            return;
+        }
+        bool wantsDescriptor = (flags & ProcessClone.CLONE_PIDFD) != 0;
+        if (wantsDescriptor && !new BodyMemory(call.Tid).TryRead(call.Args[2], stackalloc byte[4]))
+        {
+            guest.Remote.Answer(call.Notification, -EFAULT);
             return;
         }
         byte[]? reply = guest.Remote.Ask(HomeRequest.Fork, HomeRequest.Flags(call.Slot, ProcessClone.AtHome(flags)), out int errno);
@@ -42,8 +48,8 @@ internal static class NewProcess
             return;
         }
         ulong key = BinaryPrimitives.ReadUInt64LittleEndian(reply.AsSpan(8));
-        if ((flags & ProcessClone.CLONE_PIDFD) != 0)
-            PageWriter.Write(call.Tid, new RemoteAddress(call.Args[2]), reply.AsSpan(16, 4)); // EFAULT is the program's own fault, as it would be of the kernel's
+        if (wantsDescriptor)
+            PageWriter.Write(call.Tid, new RemoteAddress(call.Args[2]), reply.AsSpan(16, 4));
         Outcome<FrozenProcess> stopped = guest.StopIn(call);
         if (!stopped.Ok)
         {
