@@ -29,6 +29,7 @@ internal static class CallNumber
     public const int recvfrom = 45;
     public const int sendmsg = 46;
     public const int recvmsg = 47;
+    public const int socketpair = 53;
     public const int clone = 56;
     public const int exit = 60;
     public const int wait4 = 61;

@@ -10,11 +10,13 @@ internal static class Errno
     public const int ESRCH = 3;
     public const int EINTR = 4;
     public const int EIO = 5;
+    public const int ENXIO = 6;
     public const int EAGAIN = 11;
     public const int ENOMEM = 12;
     public const int EFAULT = 14;
     public const int EBUSY = 16;
     public const int EINVAL = 22;
+    public const int EMFILE = 24;
     public const int ENOTTY = 25;
     public const int ENOSYS = 38;
     public const int ETIMEDOUT = 110;

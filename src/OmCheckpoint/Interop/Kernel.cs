@@ -32,6 +32,12 @@ internal static unsafe partial class Kernel
     [LibraryImport("libc", EntryPoint = "stat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Stat(string path, FileStatus* status);
 
+    [LibraryImport("libc", EntryPoint = "lseek64", SetLastError = true)]
+    private static partial long Seek(SafeFileHandle file, long offset, int whence);
+
+    [LibraryImport("libc", EntryPoint = "fallocate64", SetLastError = true)]
+    private static partial int Allocate(SafeFileHandle file, int mode, long offset, long bytes);
+
     [LibraryImport("libc", EntryPoint = "pread64", SetLastError = true)]
     private static partial nint PRead(SafeFileHandle file, byte* buffer, nuint bytes, long offset);
 
@@ -119,6 +125,46 @@ internal static unsafe partial class Kernel
         fixed (FileStatus* pointer = &status)
         {
             return Stat(path, pointer) < 0 ? Marshal.GetLastPInvokeError() : 0;
+        }
+    }
+
+    /// <returns>Where data begins at or behind offset, or -errno (-ENXIO: there is none).</returns>
+    public static long SeekData(SafeFileHandle file, long offset) => SeekTo(file, offset, 3);
+
+    /// <returns>Where a hole begins at or behind offset (the end of the file is one), or -errno.</returns>
+    public static long SeekHole(SafeFileHandle file, long offset) => SeekTo(file, offset, 4);
+
+    private static long SeekTo(SafeFileHandle file, long offset, int whence) =>
+        Seek(file, offset, whence) is >= 0 and var at ? at : -Marshal.GetLastPInvokeError();
+
+    /// <summary>Makes a file one hole of the same size.</summary>
+    /// <returns>0 or errno.</returns>
+    public static int Empty(SafeFileHandle file, long bytes)
+    {
+        const int FALLOC_FL_KEEP_SIZE = 1;
+        const int FALLOC_FL_PUNCH_HOLE = 2;
+        return Allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes) < 0 ? Marshal.GetLastPInvokeError() : 0;
+    }
+
+    /// <summary>Sends one byte, and a descriptor with it (unix(7), SCM_RIGHTS).</summary>
+    /// <returns>0 or errno.</returns>
+    public static int SendDescriptor(SafeFileHandle socket, SafeFileHandle descriptor)
+    {
+        const int MSG_NOSIGNAL = 0x4000;
+        // struct msghdr, struct iovec and struct cmsghdr, in words; all of it lies on this frame.
+        var added = false;
+        descriptor.DangerousAddRef(ref added);
+        try
+        {
+            var body = stackalloc byte[1];
+            var vector = stackalloc nuint[2] { (nuint)body, 1 };
+            var control = stackalloc nuint[3] { 20, 1 | ((nuint)1 << 32), (nuint)(uint)descriptor.DangerousGetHandle() };
+            var header = stackalloc nuint[7] { 0, 0, (nuint)vector, 1, (nuint)control, 24, 0 };
+            return (int)Math.Max(0, -Result(SystemCall(CallNumber.sendmsg, socket.DangerousGetHandle(), (nint)header, MSG_NOSIGNAL, 0, 0)));
+        }
+        finally
+        {
+            descriptor.DangerousRelease();
         }
     }
 

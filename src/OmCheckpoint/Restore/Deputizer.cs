@@ -14,6 +14,7 @@ internal static class Deputizer
 {
     private const ulong MFD_CLOEXEC = 1;
     private const ulong MFD_ALLOW_SEALING = 2; // the engine seals it: nobody may shrink what the warden has mapped
+    private const int MADV_REMOVE = 9;
     private const int MADV_DONTNEED_LOCKED = 24;
 
     public static Outcome<DeputyProcess> Deputize(FrozenThreads frozen, ProcessImage image)
@@ -125,12 +126,19 @@ internal static class Deputizer
         return arena!;
     }
 
-    /// <summary>The private pages of the skeleton, but for arguments and environment: ps(1) reads them.</summary>
+    /// <summary>The private pages and the shared memory of the skeleton, but for arguments and environment: ps(1) reads them.</summary>
     private static IEnumerable<DropRange> ToDrop(ProcessImage image)
     {
         var extents = new ExtentIndex(image);
         ulong keepFrom = image.Memory.ArgStart & ~(ImageFormat.PageBytes - 1);
         ulong keepTo = (image.Memory.EnvEnd + ImageFormat.PageBytes - 1) & ~(ImageFormat.PageBytes - 1);
+        // Of the whole group's: the first deputy that is told to drop it does.
+        foreach (var mapping in image.Mappings.Where(mapping => mapping.Kind is MappingKind.FileShared
+            && image.Files[(int)mapping.File - 1].Memory && (mapping.Protection & Mappings.PROT_WRITE) != 0))
+        {
+            yield return new DropRange(new RemoteAddress(mapping.Start), mapping.End - mapping.Start, MADV_REMOVE);
+        }
+
         foreach (var mapping in Mappings.OfBody(image).Where(mapping => mapping.Kind is not MappingKind.FileShared))
         {
             if (!extents.Touches(mapping.Start, mapping.End))

@@ -1,4 +1,5 @@
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Proc;
@@ -9,7 +10,8 @@ namespace OpenMosix.Checkpoint.Restore;
 
 /// <summary>
 /// The memfds that stand for the image's files, made in the process itself, each mapped shared at a staging address until its content is there:
-/// so the pages are charged to where the process lives, and whoever fills them needs no descriptor (decision 0004).
+/// so the pages are charged to where the process lives, and whoever fills them needs no descriptor (decision 0004). Shared memory that is there
+/// already, at home or with another process of the group, is given to it instead.
 /// </summary>
 internal sealed class FileStand
 {
@@ -30,12 +32,15 @@ internal sealed class FileStand
     public ulong? Descriptor(Mapping mapping) => _descriptors[mapping.File - 1];
 
     /// <summary>Makes those for which wanted is true.</summary>
-    public static FileStand Make(Agent agent, ProcessImage image, Func<int, bool> wanted, IEnumerable<(ulong Start, ulong End)> taken)
+    /// <param name="present">Shared memory of the image that is there already, the caller's to close; null: it is not.</param>
+    public static FileStand Make(
+        Agent agent, Tracee tracee, ProcessImage image, Func<int, bool> wanted, Func<MappedFile, SafeFileHandle?> present,
+        IEnumerable<(ulong Start, ulong End)> taken)
     {
         var stand = new FileStand(image.Files.Count);
         try
         {
-            stand.Fill(agent, image, wanted, taken);
+            stand.Fill(agent, tracee, image, wanted, present, taken);
             return stand;
         }
         catch (TraceeException)
@@ -47,11 +52,28 @@ internal sealed class FileStand
         }
     }
 
-    private void Fill(Agent agent, ProcessImage image, Func<int, bool> wanted, IEnumerable<(ulong Start, ulong End)> taken)
+    private void Fill(
+        Agent agent, Tracee tracee, ProcessImage image, Func<int, bool> wanted, Func<MappedFile, SafeFileHandle?> present,
+        IEnumerable<(ulong Start, ulong End)> taken)
     {
         var files = Enumerable.Range(0, image.Files.Count).Where(wanted).ToList();
         var occupied = taken.ToList();
-        foreach (var some in files.Chunk(64))
+        var given = new HashSet<int>();
+        foreach (var file in files.Where(file => image.Files[file].Memory))
+        {
+            using var memory = present(image.Files[file]);
+            if (memory is not null)
+            {
+                _descriptors[file] = GivenDescriptor.To(agent, tracee, memory);
+                given.Add(file);
+            }
+            else if (image.Files[file].Held)
+            {
+                throw new TraceeException($"{image.Files[file].Path} is not where it should be", Errno.ENOENT);
+            }
+        }
+
+        foreach (var some in files.Except(given).Chunk(64))
         {
             var create = agent.NewBatch(stopOnError: true);
             foreach (var file in some)
@@ -71,7 +93,11 @@ internal sealed class FileStand
         foreach (var file in files)
         {
             var mapped = image.Files[file];
-            fill.Add(CallNumber.ftruncate, _descriptors[file]!.Value, mapped.SizeBytes);
+            if (!given.Contains(file))
+            {
+                fill.Add(CallNumber.ftruncate, _descriptors[file]!.Value, mapped.SizeBytes);
+            }
+
             if (mapped.Ranges.Count == 0)
             {
                 continue;

@@ -1,5 +1,6 @@
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
@@ -24,7 +25,8 @@ internal sealed class HomeTarget : IRestoreTarget
             var extents = new ExtentIndex(_image);
             var skeleton = new Skeleton(deputy.Frozen.Pid, _image, extents);
             Files = made = FileStand.Make(
-                deputy.Agent, _image, skeleton.Lacks, skeleton.Taken.Append((_image.AgentArea, deputy.Agent.Area.End.Value)));
+                deputy.Agent, deputy.Bodies.Leader, _image, file => skeleton.Lacks(file) || Comes(_image.Files[file]), Present,
+                skeleton.Taken.Append((_image.AgentArea, deputy.Agent.Area.End.Value)));
             var batch = deputy.Agent.NewBatch(stopOnError: true);
             skeleton.AddRepair(batch, Files);
             foreach (var mapping in Mappings.OfBody(_image))
@@ -89,6 +91,22 @@ internal sealed class HomeTarget : IRestoreTarget
         var removal = agent.NewBatch();
         files?.AddRemoval(removal);
         agent.Run(removal);
+    }
+
+    private static bool Comes(MappedFile file) => file.Memory && !file.Held;
+
+    /// <summary>The memory itself, which this or another process of the group has kept; empty, if what is in it comes now.</summary>
+    private SafeFileHandle? Present(MappedFile memory)
+    {
+        var file = MemoryFiles.Open(_deputy.Frozen.Pid, memory)
+            ?? throw new TraceeException($"{memory.Path} is not mapped at home", Errno.ENOENT);
+        if (Comes(memory) && Kernel.Empty(file, (long)memory.SizeBytes) is not 0 and var error)
+        {
+            file.Dispose();
+            throw new TraceeException($"emptying {memory.Path}", error);
+        }
+
+        return file;
     }
 
     private static void GoOn(StoppedDeputy deputy)

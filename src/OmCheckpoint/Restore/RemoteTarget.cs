@@ -22,14 +22,14 @@ internal sealed class RemoteTarget : IRestoreTarget
     private readonly ProcessImage _image;
     private readonly Bodies _bodies;
 
-    public RemoteTarget(Tracee leader, ProcessImage image, Action<int>? nextTid)
+    public RemoteTarget(Tracee leader, ProcessImage image, Action<int>? nextTid, Func<MappedFile, SafeFileHandle?> present)
     {
         _image = image;
         _agent = BlankChild.Clear(leader, image);
         var extents = new ExtentIndex(image);
         var taken = image.Mappings.Select(mapping => (mapping.Start, mapping.End))
             .Append((_agent.Area.Base.Value, _agent.Area.End.Value));
-        Files = FileStand.Make(_agent, image, _ => true, taken);
+        Files = FileStand.Make(_agent, leader, image, _ => true, present, taken);
         var batch = _agent.NewBatch(stopOnError: true);
         foreach (var mapping in Mappings.OfBody(image))
         {

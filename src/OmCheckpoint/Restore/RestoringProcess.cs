@@ -54,7 +54,9 @@ public sealed class RestoringProcess : IDisposable
     /// It is killed should this process end before Run.</summary>
     /// <param name="nextTid">Makes a number the next one of the child's pid namespace, so that threads have the tids they have at home; null:
     /// they have what comes.</param>
-    public static Outcome<RestoringProcess> Begin(int pid, ProcessImage image, Action<int>? nextTid = null) => Start(pid, Stage.Restore, () =>
+    /// <param name="present">Shared memory that another process of its group has brought already; what it returns is closed.</param>
+    public static Outcome<RestoringProcess> Begin(
+        int pid, ProcessImage image, Action<int>? nextTid = null, Func<MappedFile, SafeFileHandle?>? present = null) => Start(pid, Stage.Restore, () =>
     {
         if (image.Threads.Select(XsaveLayout.Missing).FirstOrDefault(missing => missing is not null) is { } component)
         {
@@ -70,7 +72,7 @@ public sealed class RestoringProcess : IDisposable
         var tracee = BlankChild.Seize(pid);
         return BlankChild.Differs(tracee, image) is { } refusal
             ? Failures.Refused(Stage.Restore, refusal)
-            : new RemoteTarget(tracee, image, nextTid);
+            : new RemoteTarget(tracee, image, nextTid, present ?? (_ => null));
     });
 
     /// <summary>Home: stops the deputy and repairs the skeleton so that pages can be written.</summary>

@@ -9,8 +9,9 @@ namespace OpenMosix.Checkpoint.Snapshot;
 /// <summary>Whether a process could move, as far as that is seen without stopping it.</summary>
 public static class Inspection
 {
+    /// <param name="memory">Shared memory whose users would all move together.</param>
     /// <returns>null: nothing speaks against it (or it is gone, which a freeze will say).</returns>
-    public static Refusal? Inspect(int pid)
+    public static Refusal? Inspect(int pid, SharedMemorySet memory)
     {
         var status = ProcessStatus.Read(pid);
         if (status is null)
@@ -30,7 +31,7 @@ public static class Inspection
 
         try
         {
-            return MemoryMap.ReadWithFlags(pid).Select(MappingRules.Check).FirstOrDefault(found => found is not null);
+            return MemoryMap.ReadWithFlags(pid).Select(area => MappingRules.Check(area, memory)).FirstOrDefault(found => found is not null);
         }
         catch (TraceeException)
         {

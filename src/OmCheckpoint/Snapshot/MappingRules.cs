@@ -25,7 +25,8 @@ internal static class MappingRules
         _ => MappingKind.Anonymous,
     };
 
-    public static Refusal? Check(MemoryArea area)
+    /// <param name="memory">Shared memory whose users all move together.</param>
+    public static Refusal? Check(MemoryArea area, SharedMemorySet memory)
     {
         if (area.IsVdso || area.IsVvar || area.IsVsyscall)
         {
@@ -48,7 +49,7 @@ internal static class MappingRules
             }
         }
 
-        return ByName(area) ?? ByFlags(area);
+        return ByName(area) ?? ByFlags(area, memory);
     }
 
     private static Refusal? ByName(MemoryArea area)
@@ -80,12 +81,9 @@ internal static class MappingRules
         return isOurs ? null : Refusals.UnknownMapping(area.ToString(), "its name");
     }
 
-    private static Refusal? ByFlags(MemoryArea area)
+    private static Refusal? ByFlags(MemoryArea area, SharedMemorySet memory)
     {
-        // VM_SHARED is only set when the file was opened for writing: then the memory can be written, by this one or by others. The memfd
-        // of a remote always is, and nobody writes it.
-        var isOurs = RemoteFileName.TryDecode(area.Name, out _);
-        if (area.Shared && (area.Writable || (!isOurs && (area.Flags.Contains("sh") || IsMemoryFile(area.Name)))))
+        if (IsWritten(area) && !memory.Holds(area))
         {
             return Refusals.SharedMemory(area.ToString());
         }
@@ -99,11 +97,18 @@ internal static class MappingRules
         return unknown is null ? null : Refusals.UnknownMapping(area.ToString(), $"flag {unknown}");
     }
 
+    /// <summary>Shared memory that this process or another can write. VM_SHARED is only set when the file was opened for writing; the memfd that stands for
+    /// a file in a remote always is, and nobody writes it.</summary>
+    public static bool IsWritten(MemoryArea area) => area.Shared
+        && (RemoteFileName.TryDecode(area.Name, out var file)
+            ? file.Memory || area.Writable
+            : area.Writable || area.Flags.Contains("sh") || IsMemoryFile(area.Name));
+
     /// <summary>A private mapping of /dev/zero: anonymous memory of the old kind.</summary>
     private static bool IsPrivateZero(MemoryArea area) => !area.Shared && area.Name == "/dev/zero";
 
     /// <summary>Files that are memory: read-only here, but somebody writes them.</summary>
-    private static bool IsMemoryFile(string name) => name.StartsWith("/dev/shm/", StringComparison.Ordinal)
+    public static bool IsMemoryFile(string name) => name.StartsWith("/dev/shm/", StringComparison.Ordinal)
         || name.StartsWith("/memfd:", StringComparison.Ordinal)
         || name.StartsWith("/dev/zero", StringComparison.Ordinal);
 }

@@ -33,7 +33,7 @@ internal static class MappingSnapshot
         ["wf"] = 18,
     };
 
-    public static void Take(Tracee tracee, IReadOnlyList<MemoryArea> areas, ProcessImage image)
+    public static void Take(Tracee tracee, IReadOnlyList<MemoryArea> areas, ProcessImage image, SharedMemorySet memory)
     {
         using var scanner = new ExtentScanner(tracee.Tid);
         var files = new Dictionary<(ulong Device, ulong Inode), int>();
@@ -43,7 +43,7 @@ internal static class MappingSnapshot
             var mapping = Describe(tracee, area);
             if (mapping.Kind is MappingKind.FilePrivate or MappingKind.FileShared)
             {
-                mapping.File = FileOf(tracee.Tid, area, files, image);
+                mapping.File = FileOf(tracee.Tid, area, files, image, memory);
                 mapping.Offset = area.Offset;
             }
 
@@ -93,16 +93,21 @@ internal static class MappingSnapshot
     }
 
     /// <returns>The file's index in the image + 1.</returns>
-    private static uint FileOf(int pid, MemoryArea area, Dictionary<(ulong Device, ulong Inode), int> files, ProcessImage image)
+    private static uint FileOf(int pid, MemoryArea area, Dictionary<(ulong Device, ulong Inode), int> files, ProcessImage image, SharedMemorySet memory)
     {
         if (!files.TryGetValue((area.Device, area.Inode), out var index))
         {
             index = image.Files.Count;
             files.Add((area.Device, area.Inode), index);
-            image.Files.Add(Identify(pid, area));
+            image.Files.Add(Identify(pid, area, MappingRules.IsWritten(area) && memory.Holds(area)));
         }
 
         var file = image.Files[index];
+        if (file.Memory)
+        {
+            return (uint)index + 1; // all of it travels, whichever part is mapped
+        }
+
         var end = Math.Min(area.Offset + area.Bytes, PageUp(file.SizeBytes));
         if (end > area.Offset)
         {
@@ -112,7 +117,7 @@ internal static class MappingSnapshot
         return (uint)index + 1;
     }
 
-    private static MappedFile Identify(int pid, MemoryArea area)
+    private static MappedFile Identify(int pid, MemoryArea area, bool memory)
     {
         var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
         var error = Kernel.Status(link, out var status);
@@ -123,20 +128,28 @@ internal static class MappingSnapshot
         }
 
         // On a hosting node the file is a memfd of ours, and is spoken of as what it is at home.
-        if (RemoteFileName.TryDecode(area.Name, out var file))
+        if (!RemoteFileName.TryDecode(area.Name, out var file))
         {
-            return file;
+            file = AtHome(area, status, memory);
         }
 
-        return new MappedFile
+        if (file.Memory)
         {
-            Path = area.Name,
-            Device = area.Device,
-            Inode = area.Inode,
-            SizeBytes = (ulong)status.Bytes,
-            ModifiedNs = status.ModifiedNs,
-        };
+            MemoryRanges.AddTo(file, link);
+        }
+
+        return file;
     }
+
+    private static MappedFile AtHome(MemoryArea area, Kernel.FileStatus status, bool memory) => new()
+    {
+        Path = area.Name,
+        Device = area.Device,
+        Inode = area.Inode,
+        SizeBytes = (ulong)status.Bytes,
+        ModifiedNs = memory ? 0 : status.ModifiedNs, // it is written all the time
+        Memory = memory,
+    };
 
     /// <summary>Ranges ascending and apart.</summary>
     private static void Merge(MappedFile file)

@@ -15,6 +15,9 @@ public sealed record SnapshotOptions
     /// innermost pid namespace at home.</summary>
     public bool Remote { get; init; }
 
+    /// <summary>At home: shared memory whose other users move, too.</summary>
+    public SharedMemorySet Memory { get; init; } = SharedMemorySet.None;
+
     /// <summary>By tid here: the slot of a thread of a remote. Null: they are numbered as they come.</summary>
     public Func<int, uint>? Slot { get; init; }
 

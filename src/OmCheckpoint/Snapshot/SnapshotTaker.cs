@@ -30,7 +30,7 @@ internal static class SnapshotTaker
         var agent = frozen.Agent();
         VdsoStep.Out(frozen, MemoryMap.Read(pid));
         var areas = MemoryMap.ReadWithFlags(pid).Where(area => !area.Overlaps(agent.Area.Base.Value, agent.Area.End.Value)).ToList();
-        if (areas.Select(MappingRules.Check).FirstOrDefault(found => found is not null) is { } mappingRefusal)
+        if (areas.Select(area => MappingRules.Check(area, options.Memory)).FirstOrDefault(found => found is not null) is { } mappingRefusal)
         {
             return Failures.Refused(Stage.Snapshot, mappingRefusal);
         }
@@ -52,7 +52,7 @@ internal static class SnapshotTaker
         };
         image.Cpu.Components.AddRange(XsaveLayout.Components);
         image.Cpu.Xfeatures = XsaveLayout.Components.Aggregate(3UL, (bits, component) => bits | (1UL << (int)component.Number));
-        MappingSnapshot.Take(frozen.First.Tracee, areas, image);
+        MappingSnapshot.Take(frozen.First.Tracee, areas, image, options.Memory);
         // Ours is read before the process reads its own: what lies between makes a sleep longer, never shorter.
         var ours = ClockReader.Monotonic;
         StateSnapshot.Take(pid, agent, image);

@@ -39,9 +39,10 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
     }
 
     /// <param name="presented">From LookAsync before the freeze; 0 for a body that was native at home.</param>
-    public async Task<Step<WardenExpected>> ExpectAsync(ulong key, uint epoch, string node, uint presented, CancellationToken cancellationToken)
+    /// <param name="leader">Key of the one that decides for its group.</param>
+    public async Task<Step<WardenExpected>> ExpectAsync(ulong key, uint epoch, string node, uint presented, ulong leader, CancellationToken cancellationToken)
     {
-        var expect = new WardenExpect { Key = key, Epoch = epoch, Node = node, Presented = presented };
+        var expect = new WardenExpect { Key = key, Epoch = epoch, Node = node, Presented = presented, Leader = leader };
         return Steps.Of(
             await warden.AskAsync(new ToWarden { Expect = expect }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false), Stage.Commit, reply => reply.Expected);
     }

@@ -102,7 +102,7 @@ internal sealed partial class LocalNode(
         if (pid != 0)
             FileContents.Warm(pid); // what takes a while the first time is done before it stands still
         WardenAnswer answer = await warden.AskAsync(
-            new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key, Returns = guests.Find(request.Key)?.Home == request.Target } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
+            new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key, Returns = guests.Find(request.Key)?.Home == request.Target, Memory = { request.Memory } } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         Step<WardenFrozen> frozen = Steps.Of(answer, Stage.Freeze, reply => reply.Frozen);
         if (!frozen.Ok)
             return frozen.Cast<FreezeReply>();
@@ -157,7 +157,7 @@ internal sealed partial class LocalNode(
         if (await faults.AtAsync(Stage.Commit, cancellationToken).ConfigureAwait(false) is { } fault)
             return Step<MoveReply>.Refused(fault);
         WardenAnswer answer = await warden.AskAsync(
-            new ToWarden { Run = new WardenRun { Key = request.Key, Epoch = request.Epoch } }, MoveDeadlines.Run, time, cancellationToken).ConfigureAwait(false);
+            new ToWarden { Run = AsWarden(request) }, MoveDeadlines.Run, time, cancellationToken).ConfigureAwait(false);
         Step<MoveReply> ran = Done(answer, Stage.Commit);
         if (ran.Ok)
         {
@@ -166,6 +166,8 @@ internal sealed partial class LocalNode(
         }
         return ran;
     }
+
+    private static WardenRun AsWarden(RunRequest request) => new() { Key = request.Key, Epoch = request.Epoch, Others = { request.Others.Select(AsWarden) } };
 
     private Failure? Admit(RestoreRequest request, string home, out CellLimits? limits)
     {
@@ -185,7 +187,7 @@ internal sealed partial class LocalNode(
         if (await faults.AtAsync(stage, cancellationToken).ConfigureAwait(false) is { } fault)
             return await GiveUpAsync(request.Key, fault).ConfigureAwait(false);
 
-        var restore = new WardenRestore { Key = request.Key, Epoch = request.Epoch, Image = request.Image, Home = home, Limits = limits, Ahead = ahead };
+        var restore = new WardenRestore { Key = request.Key, Epoch = request.Epoch, Image = request.Image, Home = home, Limits = limits, Ahead = ahead, Beside = request.Beside };
         WardenAnswer answer = await warden.AskAsync(new ToWarden { Restore = restore }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         Step<WardenRestoring> restoring = Steps.Of(answer, Stage.Restore, reply => reply.Restoring);
         if (!restoring.Ok)

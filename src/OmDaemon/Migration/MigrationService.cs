@@ -17,7 +17,7 @@ internal sealed partial class MigrationService(
         .Unary<FreezeRequest, FreezeReply>("Freeze", FreezeAsync)
         .Unary<KeyRequest, MoveReply>("Thaw", (request, call) => OrderAsync(request.Key, call, () => node.ThawAsync(request, call.CancellationToken)))
         .Unary<RestoreRequest, RestoreReply>("Restore", RestoreAsync)
-        .Unary<RunRequest, MoveReply>("Run", (request, call) => OrderAsync(request.Key, call, () => node.RunAsync(request, call.CancellationToken)))
+        .Unary<RunRequest, MoveReply>("Run", RunAsync)
         .Unary<KeyRequest, MoveReply>("Abort", (request, call) => OrderAsync(request.Key, call, () => node.AbortAsync(request, call.CancellationToken)))
         .Unary<KeyRequest, MoveReply>("Discard", (request, call) => OrderAsync(request.Key, call, () => node.DiscardAsync(request, call.CancellationToken)))
         .Unary<ReturnRequest, Empty>("RequestReturn", RequestReturnAsync)
@@ -37,11 +37,20 @@ internal sealed partial class MigrationService(
         string home = PeerOf(call);
         if (guests.Find(request.Key) is not null)
             MustBeHome(request.Key, call);
+        if (request.Beside != 0)
+            MustBeHome(request.Beside, call);
         if (jobs.FindByKey(request.Key) is not null)
             throw Denied(call, request.Key, "the key is of a process whose home is this node");
         ClockOffsets? ahead = await clocks.AheadAsync(home, call.CancellationToken).ConfigureAwait(false);
         Step<RestoreReply> step = await node.RestoreAsync(request, home, ahead, call.CancellationToken).ConfigureAwait(false);
         return Answer(step, failure => new RestoreReply { Failure = failure });
+    }
+
+    private Task<MoveReply> RunAsync(RunRequest request, ServerCall call)
+    {
+        foreach (RunRequest other in request.Others)
+            MustBeHome(other.Key, call);
+        return OrderAsync(request.Key, call, () => node.RunAsync(request, call.CancellationToken));
     }
 
     private async Task<MoveReply> OrderAsync(ulong key, ServerCall call, Func<Task<Step<MoveReply>>> order)

@@ -22,6 +22,7 @@ public static class MigrationServices
         .AddSingleton<HomeDeputy>()
         .AddSingleton<Errands>()
         .AddSingleton<IHostedService>(all => all.GetRequiredService<Errands>())
+        .AddSingleton<Groups>()
         .AddSingleton<Mover>()
         .AddSingleton<IMover>(all => all.GetRequiredService<Mover>())
         .AddSingleton<HomeComing>()

@@ -1,4 +1,4 @@
-// Moves processes whose home this is: one move at a time for each, different ones side by side. Knows what to say about a move: the event feed, the
+// Moves processes whose home this is: one move at a time for each, different ones side by side, those that share memory together. Knows what to say about a move: the event feed, the
 // process's last_move, the reply. Everything a move changes about a process is written here.
 using System.Collections.Concurrent;
 using System.Security.Cryptography;
@@ -16,7 +16,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Migration;
 
 internal sealed partial class Mover(
-    JobRegistry jobs, MoveNodes nodes, HomeDeputy deputy, Errands errands, FaultPoints faults, IWarden warden, IClusterView cluster,
+    JobRegistry jobs, Groups groups, MoveNodes nodes, HomeDeputy deputy, Errands errands, FaultPoints faults, IWarden warden, IClusterView cluster,
     IPeerChannels channels, IEventFeed feed, DaemonOptions options, TimeProvider time, ILogger<Mover> log) : IMover, IHostedService, IDisposable
 {
     private readonly KeyedGate<JobProcess> _gate = new();
@@ -36,16 +36,44 @@ internal sealed partial class Mover(
     public async Task<MigrateReply> MoveAsync(JobProcess process, string node, string reason, CancellationToken givenUp)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(givenUp, _givingUp.Token);
-        using IDisposable entered = await _gate.EnterAsync(process, either.Token).ConfigureAwait(false);
-        Task<MigrateReply> move = MoveInsideAsync(process, node, reason, either.Token);
-        _active[process] = move;
+        (Group group, List<IDisposable> entered) = await EnterAsync(process, either.Token).ConfigureAwait(false);
         try
         {
+            Task<MigrateReply> move = MoveInsideAsync(process, group, node, reason, either.Token);
+            foreach (JobProcess member in group.Members)
+                _active[member] = move;
             return await move.ConfigureAwait(false);
         }
         finally
         {
-            _active.TryRemove(process, out _);
+            foreach (JobProcess member in group.Members)
+                _active.TryRemove(member, out _);
+            entered.ForEach(one => one.Dispose());
+        }
+    }
+
+    /// <summary>Its group as it is once all of it is entered: by pid, so that nobody waits in a circle.</summary>
+    private async Task<(Group Group, List<IDisposable> Entered)> EnterAsync(JobProcess process, CancellationToken cancellationToken)
+    {
+        var group = new Group([process], [], null);
+        while (true)
+        {
+            List<IDisposable> entered = [];
+            try
+            {
+                foreach (JobProcess member in group.Members)
+                    entered.Add(await _gate.EnterAsync(member, cancellationToken).ConfigureAwait(false));
+                Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
+                if (now.Members.SequenceEqual(group.Members))
+                    return (now, entered);
+                group = now;
+            }
+            catch
+            {
+                entered.ForEach(one => one.Dispose());
+                throw;
+            }
+            entered.ForEach(one => one.Dispose());
         }
     }
 
@@ -68,6 +96,7 @@ internal sealed partial class Mover(
             reply.Refusal = answer.AsFailure(Stage.Freeze) is { } failure
                 ? failure.Refusal ?? Refusals.Make("warden", failure.Message, "see the log of omwarden")
                 : null;
+            reply.Refusal ??= (await groups.OfAsync(process, cancellationToken).ConfigureAwait(false)).Refusal;
             reply.CanMove = reply.Refusal is null;
         }
         else
@@ -110,38 +139,73 @@ internal sealed partial class Mover(
         _stopping.Dispose();
     }
 
-    private async Task<MigrateReply> MoveInsideAsync(JobProcess process, string node, string reason, CancellationToken givenUp)
+    private async Task<MigrateReply> MoveInsideAsync(JobProcess process, Group group, string node, string reason, CancellationToken givenUp)
     {
-        Residence before = process.Residence;
-        if (Hindrance(process, before, node) is { } hindrance)
-            return new MigrateReply { From = before.Node, To = node, Failure = hindrance };
+        // The one that was asked for leads: it is what the reply is about.
+        List<JobProcess> members = [process, .. group.Members.Where(member => member != process)];
+        string from = process.Residence.Node;
+        foreach (JobProcess member in members)
+        {
+            if ((Hindrance(member, member.Residence, node) ?? GroupHindrance(member, process, group)) is { } hindrance)
+                return new MigrateReply { From = from, To = node, Failure = hindrance };
+        }
 
-        ulong key = before.Key != 0 ? before.Key : NewKey();
-        uint epoch = process.NextEpoch(before);
-        var order = new MoveOrder(key, before.Epoch, epoch, process.Pid, before.Place == Place.Native, node == options.Node, nodes.For(before.Node), nodes.For(node));
-        string name = $"{ProcessStat.Read(process.Pid)?.Name ?? "process"} ({process.Pid})";
-        process.Residence = new Residence(Place.Moving, before.Node, key, before.Epoch);
-        jobs.Save(process);
-        LogMoving(key.ToString("x16"), process.Pid, before.Node, node, reason);
-        Tell(process, new WatchEvent { Kind = "moving", Text = $"{name} leaves {before.Node} for {node}: {reason}", From = before.Node, To = node });
+        List<Going> going = [.. members.Select(member => Leave(member, node, group.Memory))];
+        foreach (Going one in going)
+        {
+            LogMoving(one.Order.Key.ToString("x16"), one.Process.Pid, from, node, reason);
+            Tell(one.Process, new WatchEvent { Kind = "moving", Text = $"{one.Name} leaves {from} for {node}: {reason}", From = from, To = node });
+        }
 
-        MoveOutcome outcome;
+        IReadOnlyList<MoveOutcome> outcomes;
         try
         {
-            outcome = await new Move(order, deputy, errands, faults, time).ConductAsync(givenUp, _stopping.Token).ConfigureAwait(false);
+            outcomes = await new Move([.. going.Select(one => one.Order)], token => WholeAsync(process, group, token), deputy, errands, faults, time)
+                .ConductAsync(givenUp, _stopping.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             // The daemon had to stop before home's warden could answer: the warden undoes, and its status tells the next daemon.
-            outcome = new MoveOutcome.NotMoved(new StageTimes(), Failures.Broken(Stage.Commit, "the daemon stopped"), before.Epoch);
+            Failure stopped = Failures.Broken(Stage.Commit, "the daemon stopped");
+            outcomes = [.. going.Select(one => new MoveOutcome.NotMoved(new StageTimes(), stopped, one.Before.Epoch))];
         }
-        return outcome switch
+        List<MigrateReply> replies = [.. going.Zip(outcomes, (one, outcome) => outcome switch
         {
-            MoveOutcome.Moved moved => Arrived(process, name, order, before, moved),
-            MoveOutcome.NotMoved stayed => Stayed(process, name, order, before, stayed),
+            MoveOutcome.Moved moved => Arrived(one, moved),
+            MoveOutcome.NotMoved stayed => Stayed(one, stayed),
             _ => throw new InvalidOperationException(),
-        };
+        })];
+        return replies[0];
     }
+
+    /// <summary>A process on its way.</summary>
+    private sealed record Going(JobProcess Process, string Name, Residence Before, MoveOrder Order);
+
+    private Going Leave(JobProcess process, string node, IReadOnlyList<SharedMemory> memory)
+    {
+        Residence before = process.Residence;
+        bool native = before.Place == Place.Native;
+        ulong key = before.Key != 0 ? before.Key : NewKey();
+        var order = new MoveOrder(
+            key, before.Epoch, process.NextEpoch(before), process.Pid, native, node == options.Node, nodes.For(before.Node), nodes.For(node), native ? memory : []);
+        process.Residence = new Residence(Place.Moving, before.Node, key, before.Epoch);
+        jobs.Save(process);
+        return new Going(process, $"{ProcessStat.Read(process.Pid)?.Name ?? "process"} ({process.Pid})", before, order);
+    }
+
+    /// <summary>Once all stand still nobody can join them any more.</summary>
+    private async Task<Failure?> WholeAsync(JobProcess process, Group group, CancellationToken cancellationToken)
+    {
+        if (group.Memory.Count == 0)
+            return null;
+        Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
+        return now.IsSame(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile");
+    }
+
+    private static Failure? GroupHindrance(JobProcess member, JobProcess process, Group group) =>
+        member.Residence.Place != process.Residence.Place || member.Residence.Node != process.Residence.Node
+            ? Failures.Broken(Stage.Freeze, $"process {member.Pid}, which shares its memory, is on {member.Residence.Node}")
+            : group.Refusal is { } refusal && process.Residence.Place == Place.Native ? Failures.Refused(Stage.Freeze, refusal) : null;
 
     private Failure? Hindrance(JobProcess process, Residence before, string node)
     {
@@ -162,8 +226,9 @@ internal sealed partial class Mover(
             : Failures.Refused(Stage.Restore, Refusals.Make("node-down", $"node {node}", "it does not answer: choose another node, or wait until it does"));
     }
 
-    private MigrateReply Arrived(JobProcess process, string name, MoveOrder order, Residence before, MoveOutcome.Moved moved)
+    private MigrateReply Arrived(Going going, MoveOutcome.Moved moved)
     {
+        (JobProcess process, string name, Residence before, MoveOrder order) = going;
         string to = order.Target.Node;
         process.BodyBytes = moved.BodyBytes;
         process.Moves++;
@@ -181,8 +246,9 @@ internal sealed partial class Mover(
         return new MigrateReply { Moved = true, From = before.Node, To = to, Times = moved.Times };
     }
 
-    private MigrateReply Stayed(JobProcess process, string name, MoveOrder order, Residence before, MoveOutcome.NotMoved stayed)
+    private MigrateReply Stayed(Going going, MoveOutcome.NotMoved stayed)
     {
+        (JobProcess process, string name, Residence before, MoveOrder order) = going;
         string to = order.Target.Node;
         bool refused = stayed.Failure.Refusal is not null;
         string why = $"{stayed.Failure.Stage}: {stayed.Failure.Message}";

@@ -109,6 +109,11 @@ public static class ImageValidation
                 return "a mapped file has an impossible name or size";
             }
 
+            if (file.Held && (!file.Memory || file.Ranges.Count > 0))
+            {
+                return $"{file.Path} cannot be held elsewhere";
+            }
+
             if (file.ContentSha256.Length is not (0 or 32))
             {
                 return $"the content of {file.Path} has an impossible hash";

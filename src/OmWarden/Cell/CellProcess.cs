@@ -16,7 +16,7 @@ internal sealed class CellProcess
     private static readonly TimeSpan AnswerWithin = TimeSpan.FromSeconds(10);
 
     private readonly Cgroup cgroup;
-    private readonly BlockingCollection<CellReport> answers = [];
+    private readonly BlockingCollection<(CellReport Report, int Sender)> answers = [];
     private readonly Lock gate = new();
     private bool watched, ended;
 
@@ -63,10 +63,7 @@ internal sealed class CellProcess
             initPidfd = Processes.OpenPidfd(initPid) ?? throw new CellException("init of the cell has ended", 0);
             Send(control, CellMessages.Spawn(options.InnerPid));
             Await(control, CellOperation.Born, out int bodyPid);
-            SafeFileHandle? bodyPidfd = Processes.OpenPidfd(bodyPid);
-            // It could have died and its number been given to another process between its message and the line above.
-            if (bodyPidfd is null || !IsChildOf(bodyPid, initPid))
-                throw new CellException("the blank child has ended", 0);
+            SafeFileHandle bodyPidfd = ChildOf(bodyPid, initPid);
             Await(control, CellOperation.Spawned, out _);
             Sockets.SetReceiveTimeout(control, TimeSpan.Zero);
             // It has inherited the warden's, which is among the last to go. When this node is out of memory a guest goes first.
@@ -106,10 +103,39 @@ internal sealed class CellProcess
     internal void NextTid(int tid)
     {
         Send(Control, CellMessages.NextTid(tid));
-        if (!answers.TryTake(out CellReport report, Timeout.Infinite))
+        CellReport report = Answer(CellOperation.Next, out _);
+        if (report.Pid != tid)
+            throw new CellException("the next id", 0);
+    }
+
+    /// <summary>Another blank child, with this pid inside. The cell has to be watched. One caller at a time.</summary>
+    internal int AddBlank(int innerPid, out SafeFileHandle pidfd)
+    {
+        Send(Control, CellMessages.Spawn(innerPid));
+        Answer(CellOperation.Born, out int pid);
+        pidfd = ChildOf(pid, InitPid);
+        try
+        {
+            Answer(CellOperation.Spawned, out _);
+            File.WriteAllText($"/proc/{pid}/oom_score_adj", "1000");
+            return pid;
+        }
+        catch
+        {
+            Processes.SendSignal(pidfd, SIGKILL);
+            pidfd.Dispose();
+            throw;
+        }
+    }
+
+    private CellReport Answer(CellOperation expected, out int sender)
+    {
+        if (!answers.TryTake(out (CellReport Report, int Sender) answer, Timeout.Infinite))
             throw new CellException("the cell has ended", 0);
-        if (report.Error != 0 || report.Pid != tid)
-            throw new CellException(report.Where.Length > 0 ? report.Where : "the next id", report.Error);
+        (CellReport report, sender) = answer;
+        return report.Operation == expected && report.Error == 0
+            ? report
+            : throw new CellException(report.Where.Length > 0 ? report.Where : $"{report.Operation} instead of {expected}", report.Error);
     }
 
     /// <summary>Ends everything inside. False when the cgroup could not be removed (it is swept at the next start).</summary>
@@ -133,13 +159,13 @@ internal sealed class CellProcess
     private void Receive(Action<CellReport> exited)
     {
         Span<byte> message = stackalloc byte[CellReport.Bytes];
-        while (Sockets.Receive(Control, message, out _) == CellReport.Bytes)
+        while (Sockets.Receive(Control, message, out Sockets.Credentials sender) == CellReport.Bytes)
         {
             CellReport report = CellReport.Read(message);
             if (report.Operation == CellOperation.Exited)
                 exited(report);
-            if (report.Operation == CellOperation.Next)
-                answers.Add(report);
+            if (report.Operation is CellOperation.Next or CellOperation.Born or CellOperation.Spawned)
+                answers.Add((report, sender.pid));
         }
         answers.CompleteAdding();
         Control.Dispose();
@@ -149,6 +175,16 @@ internal sealed class CellProcess
     {
         Processes.SendSignal(pidfd, SIGKILL);
         Processes.WaitForEnd(pidfd);
+    }
+
+    private static SafeFileHandle ChildOf(int pid, int parent)
+    {
+        SafeFileHandle? pidfd = Processes.OpenPidfd(pid);
+        // It could have died and its number been given to another process between its message and the line above.
+        if (pidfd is not null && IsChildOf(pid, parent))
+            return pidfd;
+        pidfd?.Dispose();
+        throw new CellException("the blank child has ended", 0);
     }
 
     private static bool IsChildOf(int pid, int parent)

@@ -26,6 +26,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         Request.Configure => configuration.Run(() => Configure(request.Configure)),
         Request.Peer => configuration.Run(() => Peer(request.Peer)),
         Request.Inspect => Task.Run(() => Inspect(request.Inspect)),
+        Request.Sharers => Task.Run(() => new FromWarden { Sharers = Sharing(request.Sharers.Pid) }),
         Request.None => Task.FromResult(Replies.Failed("", "a request this warden does not know")),
         _ => OnProcess(from, request),
     };
@@ -38,6 +39,8 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
                 if (process.Mover != from)
                     return false;
                 process.Mover = null;
+                if (process.Bound)
+                    return false;
                 LogUndo(process.Key);
                 process.UndoMove();
                 return true;
@@ -173,8 +176,15 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     private FromWarden Inspect(WardenInspect request)
     {
-        Refusal? refusal = Inspection.Inspect(request.Pid);
+        WardenSharersReply sharing = Sharing(request.Pid);
+        Refusal? refusal = sharing.Refusal ?? Inspection.Inspect(request.Pid, new(sharing.Memory));
         return refusal is null ? Replies.Done() : Replies.Failed(Failures.Refused(Stage.Freeze, refusal));
+    }
+
+    private WardenSharersReply Sharing(int pid)
+    {
+        var deputies = held.AtHome.Where(process => process.AgentArea != 0).ToDictionary(process => process.Pid, process => (process.AgentArea, process.Area.End.Value));
+        return Sharers.Find(pid, deputies.GetValueOrDefault);
     }
 
     /// <summary>What is held, after what was asked before; a process that takes long (an execve at home) is described as it looks from outside.</summary>

@@ -26,6 +26,7 @@ internal sealed partial class GuestProcess
             // With one memory there is one agent's block: what is done to the two is done one after the other.
             Queue = shares ? Queue : new(),
             cell = cell,
+            gate = gate,
             bodyPid = here,
             bodyPidfd = Processes.OpenPidfd(here),
             dispositions = new(Dispositions),

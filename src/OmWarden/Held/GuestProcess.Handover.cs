@@ -24,7 +24,8 @@ internal sealed partial class GuestProcess
         var record = all[2] is { } memfd ? new Record<HandoverGuest>(memfd) : null;
         HandoverGuest? left = record?.Read(HandoverGuest.Parser);
         SharedCell? cell = left is { Runs: true } && all.All(handle => handle is not null) ? cells(left.Cell) : null;
-        if (cell?.Gate is null)
+        CellGate? gate = cell?.Gate(left!.Gate);
+        if (gate is null)
         {
             foreach (SafeFileHandle? handle in all)
                 handle?.Dispose();
@@ -37,10 +38,11 @@ internal sealed partial class GuestProcess
             engineState = all[1],
             State = GuestState.Remote,
             cell = cell,
+            gate = gate,
             bodyPid = left.BodyPid,
             bodyPidfd = all[0],
         };
-        cell.Join(guest);
+        cell!.Join(guest);
         return guest;
     }
 
@@ -82,6 +84,7 @@ internal sealed partial class GuestProcess
         Home = home,
         Runs = runs,
         Cell = cell!.Name,
+        Gate = gate!.Name,
         BodyPid = bodyPid,
         Image = ForRecord(image),
     });

@@ -43,6 +43,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     private uint epoch;
     private ProcessImage image;
     private SharedCell? cell;
+    private CellGate? gate;
     private int bodyPid; // in our pid namespace
     private SafeFileHandle? bodyPidfd;
     private RestoringProcess? restoring;
@@ -67,7 +68,9 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     {
         ToWarden.RequestOneofCase.Restore when State is GuestState.Empty => Restore(request.Restore),
         ToWarden.RequestOneofCase.Finish when State is GuestState.Restoring => Finish(),
-        ToWarden.RequestOneofCase.Run when State is GuestState.Ready => Run(request.Run),
+        ToWarden.RequestOneofCase.Run when State is GuestState.Ready => RunGroup(request.Run, () => Run(request.Run)),
+        // It ran with the leader of its group.
+        ToWarden.RequestOneofCase.Run when State is GuestState.Remote && request.Run.Epoch == epoch => Replies.Done(),
         ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring or GuestState.Ready => Discard(),
         ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(request.Freeze),
         ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
@@ -135,7 +138,12 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
             Math.Max(image.Clocks.BoottimeNs - here.BoottimeNs, request.Ahead?.BoottimeNs ?? long.MinValue));
         try
         {
-            cell = SharedCell.Create(Context, $"{Key:x16}.{epoch}", image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
+            if (request.Beside == 0)
+                cell = SharedCell.Create(Context, Name, image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
+            else if (Context.Held.Find(request.Beside) is GuestProcess { State: GuestState.Ready, cell: { } theirs })
+                (cell, bodyPid) = (theirs, theirs.Spawn(image.Pid, out bodyPidfd));
+            else
+                throw new CellException($"nothing of its group is ready here under key {request.Beside:x16}", ESRCH);
         }
         catch (Exception refused) when (refused is CellException or IOException)
         {
@@ -146,7 +154,8 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         Outcome<RestoringProcess> begun;
         try
         {
-            begun = RestoringProcess.Begin(bodyPid, image, cell.NextTid);
+            lock (cell.Births)
+                begun = RestoringProcess.Begin(bodyPid, image, cell.NextTid, cell.Memory);
         }
         catch (CellException broken)
         {
@@ -179,8 +188,8 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { SeccompProgram = SyscallTable.SeccompFilter });
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
-        int errno = cell!.Serve(finished.Value!);
-        if (errno != 0)
+        gate = cell!.Serve(Name, finished.Value!, out int errno);
+        if (gate is null)
             return Replies.Failed(Broken(Stage.Restore, "serving the cell", errno));
         engineState = Memfd.Create("om-guest", OmEngine.StateBytes(image.AgentSlots));
         BeginHandover();
@@ -188,7 +197,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
             return Replies.Failed(failure);
         foreach (ThreadImage thread in image.Threads)
             CarryOver(thread);
-        errno = -cell.Gate!.Start();
+        errno = -gate.Side.Start();
         if (errno != 0)
             return Replies.Failed(Broken(Stage.Restore, "serving the cell", errno));
         State = GuestState.Ready;
@@ -372,7 +381,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     /// <summary>Null: done.</summary>
     private Failure? OpenRemote()
     {
-        remote = RemoteSide.Open(Context.Engine!, Key, epoch, bodyPid, image.Pid, bodyPidfd!, cell!.Gate!, home, AgentArea.Of(image), engineState, out int errno);
+        remote = RemoteSide.Open(Context.Engine!, Key, epoch, bodyPid, image.Pid, bodyPidfd!, gate!.Side, home, AgentArea.Of(image), engineState, out int errno);
         if (remote is null)
             return Broken(Stage.Restore, "serving the remote", errno);
         foreach (ThreadImage thread in image.Threads)
@@ -419,7 +428,12 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         };
     }
 
+    /// <summary>Of this stay here.</summary>
+    private string Name => $"{Key:x16}.{epoch}";
+
     int ICellBody.InnerPid => image.Pid;
+
+    int ICellBody.HostPid => bodyPid;
 
     ulong ICellBody.ResidentBytes => Processes.ResidentBytes(bodyPid);
 

@@ -14,6 +14,9 @@ internal abstract class HeldProcess(ulong key, WardenContext context)
     /// <summary>Whose move is under way and not committed: undone when that connection ends.</summary>
     internal ControlConnection? Mover { get; set; }
 
+    /// <summary>Its group is being committed with it in it: whoever goes away meanwhile, it is not undone.</summary>
+    internal bool Bound { get; set; }
+
     protected WardenContext Context { get; } = context;
 
     internal abstract FromWarden Handle(ToWarden request);
@@ -22,6 +25,25 @@ internal abstract class HeldProcess(ulong key, WardenContext context)
     internal abstract void UndoMove();
 
     internal abstract Protocol.V1.HeldProcess Describe();
+
+    /// <summary>Runs the leader of a group, and as soon as it runs all others, with nobody to ask in between.</summary>
+    protected FromWarden RunGroup(WardenRun request, Func<FromWarden> runLeader)
+    {
+        List<(HeldProcess Process, WardenRun Run)> others = [];
+        foreach (WardenRun other in request.Others)
+            if (Context.Held.Find(other.Key) is { } process && process != this)
+                others.Add((process, other));
+        foreach ((HeldProcess process, _) in others)
+            process.Bound = true;
+        FromWarden reply = runLeader();
+        foreach ((HeldProcess process, WardenRun run) in others)
+            _ = process.Queue.Run(() =>
+            {
+                process.Bound = false;
+                return reply.Failure is null ? process.Handle(new() { Run = run }) : process.Handle(new() { Abort = new() { Key = run.Key } });
+            });
+        return reply;
+    }
 
     /// <summary>The warden forgets it.</summary>
     protected void Forget() => Context.Held.Remove(this);

@@ -44,6 +44,9 @@ internal sealed partial class HomeProcess : HeldProcess
     private DeputyProcess? deputy;
     private RestoringProcess? restoring;
     private string bodyNode = "";
+    private readonly Lock deciding = new();
+    private bool? claimed;
+    private HomeProcess? leader; // of the group that moves
     private ulong parentKey; // of the deputy that forked it
     private uint epoch;
 
@@ -69,7 +72,7 @@ internal sealed partial class HomeProcess : HeldProcess
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
     {
-        ToWarden.RequestOneofCase.Freeze when State is HomeState.Native => Freeze(),
+        ToWarden.RequestOneofCase.Freeze when State is HomeState.Native => Freeze(request.Freeze),
         ToWarden.RequestOneofCase.Thaw when State is HomeState.Frozen => Thaw(),
         ToWarden.RequestOneofCase.Thaw when State is HomeState.DeputyKept => TakeBack(),
         ToWarden.RequestOneofCase.Deputize when State is HomeState.Frozen => Deputize(request.Deputize),
@@ -78,7 +81,7 @@ internal sealed partial class HomeProcess : HeldProcess
         ToWarden.RequestOneofCase.Committed when State is HomeState.Deputy => Replies.Done(),
         ToWarden.RequestOneofCase.Restore when State is HomeState.Deputy => Return(request.Restore),
         ToWarden.RequestOneofCase.Finish when State is HomeState.Returning => Finish(),
-        ToWarden.RequestOneofCase.Run when State is HomeState.Returned => Run(request.Run),
+        ToWarden.RequestOneofCase.Run when State is HomeState.Returned => RunGroup(request.Run, () => Run(request.Run)),
         ToWarden.RequestOneofCase.Abort when State is HomeState.Returning or HomeState.Returned => AbortReturn(),
         _ => Unexpected(StageOf(State), State, request),
     };
@@ -91,8 +94,7 @@ internal sealed partial class HomeProcess : HeldProcess
                 Thaw();
                 break;
             case HomeState.DeputyKept:
-                // Whether the move happened is the claim's to say (decision 0001), not the daemon's.
-                if (Side!.Expect(Context.Node, epoch + 1, takeBack: true) == 1)
+                if (leader?.WasClaimed() == true || WasClaimed())
                     Committed();
                 else
                     TakeBack();
@@ -101,6 +103,13 @@ internal sealed partial class HomeProcess : HeldProcess
                 AbortReturn();
                 break;
         }
+    }
+
+    /// <summary>Whether the move happened is the claim's to say (decision 0001), not the daemon's: of a group, its leader's. Any thread; once asked, it stays so.</summary>
+    private bool WasClaimed()
+    {
+        lock (deciding)
+            return claimed ??= State is HomeState.Deputy || Side?.Expect(Context.Node, epoch + 1, takeBack: true) == 1;
     }
 
     internal override Protocol.V1.HeldProcess Describe()
@@ -127,7 +136,7 @@ internal sealed partial class HomeProcess : HeldProcess
         };
     }
 
-    private FromWarden Freeze()
+    private FromWarden Freeze(WardenFreeze request)
     {
         long begin = Stopwatch.GetTimestamp();
         Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(pid, new() { Deadline = Context.Sleepers.Deadline });
@@ -140,7 +149,7 @@ internal sealed partial class HomeProcess : HeldProcess
             return Gone(Replies.Failed(Failures.Refused(Stage.Freeze, Refusals.Stopped())));
         }
         long between = Stopwatch.GetTimestamp();
-        Outcome<ProcessImage> described = frozen.Snapshot(new() { Node = Context.Node });
+        Outcome<ProcessImage> described = frozen.Snapshot(new() { Node = Context.Node, Memory = new(request.Memory) });
         if (!described.Ok)
         {
             frozen.Dispose();
@@ -190,6 +199,8 @@ internal sealed partial class HomeProcess : HeldProcess
 
     private FromWarden Expect(WardenExpect request)
     {
+        if (!request.TakeBack)
+            leader = request.Leader == 0 || request.Leader == Key ? null : Context.Held.Find(request.Leader) as HomeProcess;
         int result = Side!.Expect(request.Node, request.Epoch, request.TakeBack, request.Presented);
         if (result == -EBUSY)
             return Replies.Failed(Stage.Commit, $"the body has gone on at {bodyNode} since it was frozen", EBUSY);

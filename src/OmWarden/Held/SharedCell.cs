@@ -1,9 +1,9 @@
-// The cell of a body and of all it forks here: they see each other's memory and pids as they would at home, have one filter, hence one listener,
-// and one memory limit. It ends with the last of them. Any thread.
+// The cell of a body, of the others of its group, and of all they fork here: they see each other's memory and pids as they would at home, and have one
+// memory limit. It ends with the last of them. Any thread.
 using Microsoft.Win32.SafeHandles;
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Cell;
-using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Handover;
 using OpenMosix.Warden.Interop;
 
@@ -14,6 +14,8 @@ internal interface ICellBody
 {
     /// <summary>Its pid inside, which is that at home.</summary>
     int InnerPid { get; }
+    /// <summary>In our pid namespace.</summary>
+    int HostPid { get; }
     ulong ResidentBytes { get; }
 
     void BodyEnded(int waitStatus);
@@ -25,7 +27,7 @@ internal interface ICellBody
 internal sealed class SharedCell
 {
     internal const string StoreKind = "cell";
-    private static readonly string[] Stored = ["control", "init", "listener", "gate", "record"];
+    private static readonly string[] Stored = ["control", "init", "record"];
 
     private readonly WardenContext context;
     private readonly CellProcess process;
@@ -33,8 +35,7 @@ internal sealed class SharedCell
     private readonly Lock gate = new();
     private readonly Dictionary<int, ICellBody> bodies = [];
     private readonly HashSet<ICellBody> loosened = [];
-    private SafeFileHandle? listener;
-    private SafeFileHandle? gateState;
+    private readonly Dictionary<string, CellGate> gates = [];
     private Record<HandoverCell>? record;
     private MemoryGuard? memory;
     private bool guarded;
@@ -51,7 +52,6 @@ internal sealed class SharedCell
     internal CellClock Clock => process.Clock;
     internal int InitPid => process.InitPid;
     internal string CgroupName => process.CgroupName;
-    internal GateSide? Gate { get; private set; }
 
     /// <summary>Held from the choice of the next number until what gets it is there.</summary>
     internal Lock Births { get; } = new();
@@ -93,7 +93,7 @@ internal sealed class SharedCell
     {
         DescriptorStore store = context.Store;
         SafeFileHandle?[] all = [.. Stored.Select(what => store.Take(StoreKind, name, what))];
-        var record = all[4] is { } memfd ? new Record<HandoverCell>(memfd) : null;
+        var record = all[2] is { } memfd ? new Record<HandoverCell>(memfd) : null;
         if (record?.Read(HandoverCell.Parser) is not { } left || all.Any(handle => handle is null))
         {
             foreach (SafeFileHandle? handle in all)
@@ -102,8 +102,10 @@ internal sealed class SharedCell
             return null;
         }
         var process = CellProcess.Adopt(all[0]!, all[1]!, left.InitPid, left.Cgroup, context.Cgroups, new(left.MonotonicOffsetNs, left.BoottimeOffsetNs));
-        var cell = new SharedCell(context, name, process, left.FirstId) { listener = all[2], gateState = all[3], record = record };
-        cell.OpenGate();
+        var cell = new SharedCell(context, name, process, left.FirstId) { record = record };
+        foreach (string each in left.Gates)
+            if (CellGate.Adopt(store, each) is { } adopted)
+                cell.gates.Add(each, adopted);
         return cell;
     }
 
@@ -122,27 +124,61 @@ internal sealed class SharedCell
             return;
         }
         Watch();
-        _ = Gate?.Start();
+        foreach (CellGate each in gates.Values)
+            _ = each.Side.Start();
     }
 
-    /// <summary>The first body is under its filter. What outlives this warden is kept from now on. 0 or errno.</summary>
-    internal int Serve(SafeFileHandle ownListener)
+    /// <summary>By the name in a guest's record.</summary>
+    internal CellGate? Gate(string name)
     {
-        listener = ownListener;
-        gateState = Memfd.Create("om-gate", OmEngine.StateBytes(0));
-        record = Record<HandoverCell>.Create("om-cell-record");
-        record.Write(new()
+        lock (gate)
+            return gates.GetValueOrDefault(name);
+    }
+
+    /// <summary>Shared memory that a body here has; the caller's to close.</summary>
+    internal SafeFileHandle? Memory(MappedFile memory)
+    {
+        ICellBody[] all;
+        lock (gate)
+            all = [.. bodies.Values];
+        return all.Select(body => MemoryFiles.Open(body.HostPid, memory)).FirstOrDefault(found => found is not null);
+    }
+
+    /// <summary>A blank child for another one of the group, whose pidfd is the caller's.</summary>
+    /// <exception cref="CellException"/>
+    internal int Spawn(int innerPid, out SafeFileHandle pidfd)
+    {
+        lock (Births)
+            return process.AddBlank(innerPid, out pidfd);
+    }
+
+    /// <summary>A body is under its filter; the gate still has to be started. What outlives this warden is kept from now on. Null: errno tells.</summary>
+    internal CellGate? Serve(string name, SafeFileHandle ownListener, out int errno)
+    {
+        CellGate? made = CellGate.Make(context.Store, name, ownListener, out errno);
+        if (made is null)
+            return null;
+        lock (gate)
         {
-            InitPid = process.InitPid,
-            Cgroup = process.CgroupName,
-            FirstId = firstId,
-            MonotonicOffsetNs = Clock.MonotonicOffsetNs,
-            BoottimeOffsetNs = Clock.BoottimeOffsetNs,
-        });
-        SafeFileHandle[] handles = [process.Control, process.InitPidfd, listener, gateState, record.Memfd];
-        for (int i = 0; i < Stored.Length; i++)
-            context.Store.Keep(StoreKind, Name, Stored[i], handles[i]);
-        return OpenGate();
+            gates.Add(name, made);
+            if (record is null)
+            {
+                record = Record<HandoverCell>.Create("om-cell-record");
+                SafeFileHandle[] handles = [process.Control, process.InitPidfd, record.Memfd];
+                for (int i = 0; i < Stored.Length; i++)
+                    context.Store.Keep(StoreKind, Name, Stored[i], handles[i]);
+            }
+            record.Write(new()
+            {
+                InitPid = process.InitPid,
+                Cgroup = process.CgroupName,
+                FirstId = firstId,
+                MonotonicOffsetNs = Clock.MonotonicOffsetNs,
+                BoottimeOffsetNs = Clock.BoottimeOffsetNs,
+                Gates = { gates.Keys },
+            });
+        }
+        return made;
     }
 
     internal void Join(ICellBody body)
@@ -194,12 +230,6 @@ internal sealed class SharedCell
                 memory?.Tighten();
     }
 
-    private int OpenGate()
-    {
-        Gate = GateSide.Open(listener!, gateState!, out int errno);
-        return errno;
-    }
-
     private void MemoryIsShort()
     {
         ICellBody? largest;
@@ -220,13 +250,12 @@ internal sealed class SharedCell
     {
         memory?.Dispose();
         bool removed = process.End();
-        Gate?.Dispose();
-        listener?.Dispose();
+        foreach (CellGate each in gates.Values)
+            each.Dispose();
         if (record is not null)
         {
             context.Store.Drop(StoreKind, Name, Stored);
             record.Memfd.Dispose();
-            gateState?.Dispose();
         }
         context.TakenIds.Remove(firstId);
         return removed;

@@ -23,7 +23,7 @@ public sealed class RefusalTests
         using var guest = Guest.Start("refused", kind);
         Assert.SkipWhen(guest.ReadLine() == "cannot", $"this kernel does not offer {kind}");
 
-        var seen = Inspection.Inspect(guest.Pid);
+        var seen = Inspection.Inspect(guest.Pid, SharedMemorySet.None);
         Assert.Equal(kind, seen?.Name);
         Assert.NotEmpty(seen!.Object);
         Assert.NotEmpty(seen.Advice);
@@ -48,6 +48,6 @@ public sealed class RefusalTests
     {
         using var guest = Guest.Start("waits", "read-forever");
         guest.Expect("ready");
-        Assert.Null(Inspection.Inspect(guest.Pid));
+        Assert.Null(Inspection.Inspect(guest.Pid, SharedMemorySet.None));
     }
 }

@@ -82,10 +82,11 @@ internal sealed class World : IDisposable
         Assert.IsType<MoveOutcome.Moved>(outcome);
     }
 
-    public Task<MoveOutcome> MoveAsync(string source, string target, uint epoch, bool givenUp = false)
+    public async Task<MoveOutcome> MoveAsync(string source, string target, uint epoch, bool givenUp = false)
     {
-        var order = new MoveOrder(Key, epoch - 1, epoch, Pid, source == Home, target == Home, Seen(source), Seen(target));
-        return Time.RunAsync(new Move(order, Deputy, Errands, Faults, Time).ConductAsync(new CancellationToken(givenUp), CancellationToken.None));
+        var order = new MoveOrder(Key, epoch - 1, epoch, Pid, source == Home, target == Home, Seen(source), Seen(target), []);
+        var move = new Move([order], _ => Task.FromResult<Failure?>(null), Deputy, Errands, Faults, Time);
+        return (await Time.RunAsync(move.ConductAsync(new CancellationToken(givenUp), CancellationToken.None)))[0];
     }
 
     public void Look() => WereTwo |= Wardens.Values.Count(warden => warden.BodyRuns) > 1;

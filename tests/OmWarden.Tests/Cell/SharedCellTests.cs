@@ -186,6 +186,7 @@ public sealed class SharedCellTests : IDisposable
     private sealed class Body(int innerPid) : ICellBody
     {
         public int InnerPid => innerPid;
+        public int HostPid => 0;
         public ulong ResidentBytes { get; set; }
         public TaskCompletionSource<int> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
         public SemaphoreSlim Pressed { get; } = new(0);

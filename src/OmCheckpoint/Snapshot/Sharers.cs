@@ -1,0 +1,122 @@
+using System.Globalization;
+using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.Errors;
+using OpenMosix.Protocol.V1;
+
+namespace OpenMosix.Checkpoint.Snapshot;
+
+/// <summary>
+/// Who shares memory with whom, from /proc/PID/maps of everyone on this node: a process, those that have mapped shared memory of its own, those
+/// that share with them, and so on. Such a group moves together. Deputies have in their skeletons what their bodies share, so it does not matter
+/// where the group is.
+/// </summary>
+public static class Sharers
+{
+    /// <param name="hidden">By pid: where its agent lies, whose arena is nobody's memory; default: nowhere.</param>
+    /// <returns>Nothing when the process has no shared memory that is written.</returns>
+    public static WardenSharersReply Find(int pid, Func<int, (ulong Start, ulong End)> hidden)
+    {
+        var reply = new WardenSharersReply();
+        if (Shared(pid, hidden).Count == 0)
+        {
+            return reply;
+        }
+
+        var everyone = Everyone(hidden);
+        var found = new Dictionary<(ulong Device, ulong Inode), SharedMemory>();
+        var pids = new SortedSet<int> { pid };
+        var next = new Queue<int>(pids);
+        while (next.TryDequeue(out var one))
+        {
+            foreach (var area in everyone.GetValueOrDefault(one) ?? [])
+            {
+                var memory = (area.Device, area.Inode);
+                if (found.ContainsKey(memory))
+                {
+                    continue;
+                }
+
+                var users = everyone.Where(other => other.Value.Exists(theirs => (theirs.Device, theirs.Inode) == memory)).Select(other => other.Key).Order().ToList();
+                found.Add(memory, new SharedMemory { Device = area.Device, Inode = area.Inode, Name = area.Name, Pids = { users } });
+                reply.Refusal ??= Check(one, area);
+                foreach (var user in users.Where(pids.Add))
+                {
+                    next.Enqueue(user);
+                }
+            }
+        }
+
+        reply.Pids.AddRange(pids);
+        reply.Memory.AddRange(found.Values);
+        reply.Refusal ??= Descriptors(found);
+        return reply;
+    }
+
+    private static Dictionary<int, List<MemoryArea>> Everyone(Func<int, (ulong Start, ulong End)> hidden) => Processes()
+        .Where(pid => pid != Environment.ProcessId) // it has the arenas
+        .Select(pid => (Pid: pid, Areas: Shared(pid, hidden)))
+        .Where(one => one.Areas.Count > 0)
+        .ToDictionary(one => one.Pid, one => one.Areas);
+
+    private static IEnumerable<int> Processes() => Directory.EnumerateDirectories("/proc")
+        .Select(path => int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
+        .Where(pid => pid != 0);
+
+    private static List<MemoryArea> Shared(int pid, Func<int, (ulong Start, ulong End)> hidden)
+    {
+        try
+        {
+            var (start, end) = hidden(pid);
+            return [.. MemoryMap.Read(pid).Where(area => MappingRules.IsWritten(area) && !area.Overlaps(start, end))];
+        }
+        catch (Exception gone) when (gone is TraceeException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
+
+    /// <summary>Whether nobody can see the memory but through a mapping: no name leads to it.</summary>
+    private static Refusal? Check(int pid, MemoryArea area)
+    {
+        if (area.Name.StartsWith("/SYSV", StringComparison.Ordinal))
+        {
+            return Refusals.SystemVSharedMemory(area.ToString());
+        }
+
+        var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
+        return MappingRules.IsMemoryFile(area.Name) && Kernel.Status(link, out var status) == 0 && status.IsRegular && status.Links == 0
+            ? null
+            : Refusals.SharedMemory(area.ToString());
+    }
+
+    /// <summary>Nor a descriptor. Anonymous memory never has one.</summary>
+    private static Refusal? Descriptors(Dictionary<(ulong Device, ulong Inode), SharedMemory> found)
+    {
+        if (found.Values.All(memory => memory.Name.StartsWith("/dev/zero", StringComparison.Ordinal)))
+        {
+            return null;
+        }
+
+        foreach (var pid in Processes())
+        {
+            try
+            {
+                foreach (var link in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
+                {
+                    if (Kernel.Status(link, out var status) == 0 && found.TryGetValue((status.Device, status.Inode), out var memory))
+                    {
+                        return Refusals.SharedMemory($"{memory.Name}, open as descriptor {Path.GetFileName(link)} of process {pid}");
+                    }
+                }
+            }
+            catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)
+            {
+                // It has ended.
+            }
+        }
+
+        return null;
+    }
+}
