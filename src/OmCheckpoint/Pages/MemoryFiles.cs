@@ -26,6 +26,21 @@ public static class MemoryFiles
         }
     }
 
+    /// <summary>What is mapped shared at an address at home; null: nothing.</summary>
+    public static MappedFile? At(int pid, ulong address)
+    {
+        try
+        {
+            return MemoryMap.Read(pid).FirstOrDefault(area => area.Shared && area.Overlaps(address, address + 1)) is { } area
+                ? new MappedFile { Path = area.Name, Device = area.Device, Inode = area.Inode, Memory = true }
+                : null;
+        }
+        catch (TraceeException)
+        {
+            return null;
+        }
+    }
+
     private static bool Is(MemoryArea area, MappedFile memory) => RemoteFileName.TryDecode(area.Name, out var file)
         ? file.Memory && file.Device == memory.Device && file.Inode == memory.Inode
         : area.Device == memory.Device && area.Inode == memory.Inode;

@@ -28,6 +28,8 @@ internal static class HomeAnswers
             return Clone(side, slot, BinaryPrimitives.ReadUInt64LittleEndian(what));
         if (kind == HomeRequest.Fork && what.Length == 8)
             return ForkAtHome.Run(process, side, slot, BinaryPrimitives.ReadUInt64LittleEndian(what));
+        if (kind == HomeRequest.MapMemory && what.Length == 4 * sizeof(ulong))
+            return MapMemory.AtHome(process, side, slot, what);
         long result = kind switch
         {
             HomeRequest.Exit when what.Length == 4 => Exit(process, side, slot, BinaryPrimitives.ReadInt32LittleEndian(what)),

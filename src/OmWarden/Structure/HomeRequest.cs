@@ -25,6 +25,10 @@ internal static class HomeRequest
     /// <summary>int32 unused: what the thread was given last has no body and never will.</summary>
     internal const uint ForkUndone = 8;
 
+    /// <summary>uint64 address, bytes, protection, flags of mmap(2): shared anonymous memory there. Reply: int64 result, uint64 device, uint64 inode of it.</summary>
+    internal const uint MapMemory = 9;
+
+    internal const int MapMemoryReplyBytes = 24;
     internal const int SlotBytes = 4;
     internal const int ForkReplyBytes = 24;
 
@@ -43,10 +47,11 @@ internal static class HomeRequest
         return Of(slot, bytes);
     }
 
-    internal static byte[] Flags(uint slot, ulong value)
+    internal static byte[] Words(uint slot, params ReadOnlySpan<ulong> values)
     {
-        Span<byte> bytes = stackalloc byte[8];
-        BinaryPrimitives.WriteUInt64LittleEndian(bytes, value);
+        Span<byte> bytes = stackalloc byte[values.Length * sizeof(ulong)];
+        for (int i = 0; i < values.Length; i++)
+            BinaryPrimitives.WriteUInt64LittleEndian(bytes[(i * sizeof(ulong))..], values[i]);
         return Of(slot, bytes);
     }
 

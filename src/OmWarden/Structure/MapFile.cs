@@ -14,17 +14,14 @@ namespace OpenMosix.Warden.Structure;
 
 internal static class MapFile
 {
-    private const int SYS_close = 3, SYS_fstat = 5, SYS_mmap = 9, SYS_munmap = 11, SYS_pread64 = 17, SYS_ftruncate = 77, SYS_readlink = 89,
-        SYS_memfd_create = 319;
+    private const int SYS_fstat = 5, SYS_mmap = 9, SYS_munmap = 11, SYS_pread64 = 17, SYS_readlink = 89;
     private const ulong PROT_WRITE = 2, PROT_READ = 1;
-    private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf, MAP_FIXED = 0x10, MAP_ANONYMOUS = 0x20, MAP_NORESERVE = 0x4000,
-        MAP_FIXED_NOREPLACE = 0x100000;
+    private const ulong MAP_SHARED = 1, MAP_PRIVATE = 2, MAP_TYPE = 0xf;
     private const int EBADF = 9, ENOMEM = 12, EINVAL = 22, S_IFMT = 0xf000, S_IFREG = 0x8000;
     private const ulong PageBytes = 4096;
     private const int PieceBytes = 256 << 10;
     private const int PathBytes = 4096;
     private const long NsPerSecond = 1_000_000_000;
-    private const ulong NoFd = ulong.MaxValue;
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
     {
@@ -47,20 +44,8 @@ internal static class MapFile
             guest.GoHome(call, regular ? "mmap of a shared writable file" : "mmap of a device");
             return;
         }
-        Outcome<FrozenProcess> stopped = guest.StopIn(call);
-        if (!stopped.Ok)
-            return; // it has ended; its cell reports that
-        using FrozenProcess body = stopped.Value;
-        long result = Map(guest, slot, body, wanted, length, call.Args[1], protection, flags, fd, offset, Identify(guest, slot, fd, stat));
-        if (body.ReadRegisters() is { Ok: true } read)
-        {
-            Registers registers = read.Value;
-            registers.Rip = call.InstructionPointer;
-            registers.Rax = (ulong)result;
-            registers.OrigRax = ulong.MaxValue; // nothing to restart
-            body.WriteRegisters(registers);
-        }
-        guest.GoOn(body);
+        MappedFile file = Identify(guest, slot, fd, stat);
+        NewMapping.Conduct(guest, call, body => Map(guest, slot, body, wanted, length, call.Args[1], protection, flags, fd, offset, file));
     }
 
     // As a later Snapshot here has to speak of it, so that home and the next host know which file it is (decision 0004).
@@ -79,52 +64,17 @@ internal static class MapFile
     }
 
     private static long Map(GuestProcess guest, uint slot, FrozenProcess body, ulong wanted, ulong length, ulong exactLength, ulong protection, ulong flags, ulong fd,
-        ulong offset, MappedFile file)
+        ulong offset, MappedFile file) => NewMapping.Make(body, wanted, length, flags, address =>
     {
-        // The body's own kernel chooses the address, by the same rules and among what is free there.
-        bool replaces = (flags & (MAP_FIXED | MAP_FIXED_NOREPLACE)) == MAP_FIXED;
-        long address = replaces
-            ? (long)wanted
-            : One(body, SYS_mmap, wanted, length, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | flags & MAP_FIXED_NOREPLACE, NoFd, 0);
-        if (address < 0)
-            return address;
-        long home = guest.Remote.Call(slot, SYS_mmap, [(ulong)address, exactLength, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, fd, offset]);
-        long result = home < 0 ? home : Fill(guest, slot, body, (ulong)address, length, protection, flags, fd, offset, file);
-        if (result < 0 && !replaces)
-            One(body, SYS_munmap, (ulong)address, length);
-        return result;
-    }
-
-    private static long Fill(GuestProcess guest, uint slot, FrozenProcess body, ulong address, ulong length, ulong protection, ulong flags, ulong fd, ulong offset,
-        MappedFile file)
-    {
+        long home = guest.Remote.Call(slot, SYS_mmap, [address, exactLength, protection, flags & ~NewMapping.MAP_FIXED_NOREPLACE | NewMapping.MAP_FIXED, fd, offset]);
         ulong shown = file.SizeBytes > offset ? Math.Min(length, file.SizeBytes - offset) : 0;
-        if (body.NewBatch() is not { Ok: true } room)
-            return -ENOMEM;
-        Batch batch = room.Value;
-        ulong name = batch.Data(Encoding.UTF8.GetBytes(RemoteFileName.Encode(file) + '\0'));
-        int made = batch.Add(SYS_memfd_create, name, 1);
-        if (body.Execute(batch) is not { Ok: true } created || created.Value[made] < 0)
-            return -ENOMEM;
-        ulong memfd = (ulong)created.Value[made];
-        try
-        {
-            if (One(body, SYS_ftruncate, memfd, file.SizeBytes) < 0)
-                return -ENOMEM;
-            if (shown > 0 && Copy(guest, slot, body, memfd, shown, fd, offset) is < 0 and var failed)
-                return failed;
-            long mapped = One(body, SYS_mmap, address, length, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, memfd, offset);
-            return mapped;
-        }
-        finally
-        {
-            One(body, SYS_close, memfd);
-        }
-    }
+        return home < 0 ? home : NewMapping.Show(
+            body, file, address, length, protection, flags, offset, memfd => shown > 0 ? Copy(guest, slot, body, memfd, shown, fd, offset) : 0);
+    });
 
     private static long Copy(GuestProcess guest, uint slot, FrozenProcess body, ulong memfd, ulong shown, ulong fd, ulong offset)
     {
-        long staging = One(body, SYS_mmap, 0, shown, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, offset);
+        long staging = NewMapping.One(body, SYS_mmap, 0, shown, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, offset);
         if (staging < 0)
             return staging;
         try
@@ -146,16 +96,7 @@ internal static class MapFile
         }
         finally
         {
-            One(body, SYS_munmap, (ulong)staging, shown);
+            NewMapping.One(body, SYS_munmap, (ulong)staging, shown);
         }
-    }
-
-    private static long One(FrozenProcess body, long number, params ReadOnlySpan<ulong> args)
-    {
-        if (body.NewBatch() is not { Ok: true } room)
-            return -ENOMEM;
-        Batch batch = room.Value;
-        int index = batch.Add(number, args);
-        return body.Execute(batch) is { Ok: true } done ? done.Value[index] : -ENOMEM;
     }
 }

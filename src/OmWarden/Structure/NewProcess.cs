@@ -35,7 +35,7 @@ internal static class NewProcess
             guest.Remote.Answer(call.Notification, -EFAULT);
             return;
         }
-        byte[]? reply = guest.Remote.Ask(HomeRequest.Fork, HomeRequest.Flags(call.Slot, ProcessClone.AtHome(flags)), out int errno);
+        byte[]? reply = guest.Remote.Ask(HomeRequest.Fork, HomeRequest.Words(call.Slot, ProcessClone.AtHome(flags)), out int errno);
         long pid = reply is { Length: HomeRequest.ForkReplyBytes } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
         if (pid == -EXDEV)
         {

@@ -20,7 +20,7 @@ internal static class NewThread
             guest.GoHome(call, "no room for another thread"); // it leaves with more
             return;
         }
-        byte[]? reply = guest.Remote.Ask(HomeRequest.Clone, HomeRequest.Flags(call.Slot, call.Args[0]), out int errno);
+        byte[]? reply = guest.Remote.Ask(HomeRequest.Clone, HomeRequest.Words(call.Slot, call.Args[0]), out int errno);
         long made = reply is { Length: 16 } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
         if (made < 0)
         {

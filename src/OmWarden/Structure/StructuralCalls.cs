@@ -11,6 +11,7 @@ internal static class StructuralCalls
     private const int mmap = 9, rt_sigaction = 13, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, kill = 62,
         rt_sigqueueinfo = 129, exit_group = 231, tgkill = 234, rt_tgsigqueueinfo = 297, execveat = 322, clone3 = 435;
     private const ulong CLONE_THREAD = 0x10000;
+    private const ulong MAP_SHARED_ANONYMOUS = 0x21;
     private const int ENOSYS = 38;
 
     internal static void Conduct(GuestProcess guest, StructuralCall call)
@@ -26,6 +27,9 @@ internal static class StructuralCalls
         {
             case rt_sigaction:
                 SignalAction.Conduct(guest, call);
+                break;
+            case mmap when (call.Args[3] & MAP_SHARED_ANONYMOUS) == MAP_SHARED_ANONYMOUS:
+                MapMemory.Conduct(guest, call);
                 break;
             case mmap:
                 MapFile.Conduct(guest, call);
