@@ -12,9 +12,9 @@ internal static partial class Reasons
     {
         [NoneListed] = "`omctl ps` listed no process of the job: those it had ended before anybody looked (10 times a second), or left their session and process group, as daemons do, and so the job.",
         ["ended"] = "The process ended before its move did.",
-        ["already-there"] = "It had gone there by itself meanwhile: a fork or an exec brings a process home.",
-        ["shared-memory"] = "The process has a writable MAP_SHARED mapping. Its pages belong to the other processes (and to the file) as well; a copy on another node would not see their stores, nor they its.",
-        ["sysv-shared-memory"] = "A System V segment is attached (shmat): the same as `shared-memory`.",
+        ["already-there"] = "It was there already: another of its group had been moved, or an exec had brought it home.",
+        ["shared-memory"] = "It has shared memory that can be seen without mapping it, because it has a name or an open descriptor, or is a file; or that a process of no job has, too. Whoever looked at home would not see what is stored elsewhere.",
+        ["sysv-shared-memory"] = "A System V segment is attached (shmat): it is found by its number, hence the same as `shared-memory`.",
         ["leader-exited"] = "The first thread has ended by itself (pthread_exit in main) and others go on; its tid is a zombie that cannot be made anew.",
         ["threads"] = "More threads than an image holds.",
         ["io-uring"] = "Its rings are memory that the kernel of home writes to, and what is submitted names addresses of the body.",
