@@ -38,7 +38,7 @@ static inline void check_content(const char *file, int line, const char *what, c
 	for (size_t i = 0; i < bytes; i++) {
 		unsigned char expected = seed == 0 ? 0 : (unsigned char)(workload_random(&state) >> 24);
 		if (found[i] != expected) {
-			fprintf(stderr, "%s:%d: %s[%zu] is 0x%02x, not 0x%02x (seed %llu)\n", file, line, what, i,
+			fprintf(stderr, "%s:%d: (%s)[%zu] is 0x%02x, not 0x%02x (seed %llu)\n", file, line, what, i,
 				found[i], expected, (unsigned long long)seed);
 			exit(1);
 		}
@@ -229,7 +229,7 @@ static inline void family_reap(pid_t child)
 {
 	for (int i = 0; i < FAMILY_MAX; i++)
 		if (family[i].pid == child) {
-			CHECK_END(child, family[i].end);
+			CHECK_IS(end_of(child), family[i].end);
 			family[i].pid = 0;
 			return;
 		}

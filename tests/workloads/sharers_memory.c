@@ -98,14 +98,15 @@ static void advice(uint64_t round)
 	meet();
 }
 
-/* What a call of one process puts into the memory is there for the others. */
+/* What a process has put into the memory is what another's call takes from there, and the other way round. */
 static void calls(uint64_t round)
 {
 	unsigned int role = (self + (unsigned int)round) % MEMBERS;
-	if (role == 0) {
+	if (role == 3)
 		workload_fill(piece_from + 77, PIECE, seed_of(round, 3, 12));
+	meet();
+	if (role == 0)
 		CHECK_IS(write(piece_pipe[1], piece_from + 77, PIECE), PIECE);
-	}
 	for (ssize_t done = 0, more; role == 1 && done < PIECE; done += more) {
 		more = read(piece_pipe[0], piece_to + 4000 + done, (size_t)(PIECE - done));
 		CHECK(more > 0);
