@@ -14,7 +14,17 @@ public sealed class WorkloadTests(ClusterLab lab)
     private static readonly string[] StaysAway = ["identity", "thread_times"];
 
     /// <summary>Those that cannot move for most of their time, and why.</summary>
-    private static readonly Dictionary<string, string> StaysHome = new() { ["leader_gone"] = "leader-exited" };
+    private static readonly Dictionary<string, string> StaysHome = new()
+    {
+        ["leader_gone"] = "leader-exited",
+        ["sharers"] = "shared-memory",
+        ["sharers_alone"] = "shared-memory",
+        ["sharers_change"] = "shared-memory",
+        ["sharers_files"] = "shared-memory",
+        ["sharers_memory"] = "shared-memory",
+        ["sharers_remap"] = "shared-memory",
+        ["sharers_sysv"] = "sysv-shared-memory",
+    };
 
     /// <summary>Known not to hold always while they move (src/DESIGN.md, "What is not there yet").</summary>
     private static readonly string[] Open = ["thread_sigwait"];
