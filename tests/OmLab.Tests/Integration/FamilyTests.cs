@@ -3,7 +3,7 @@ using OpenMosix.Lab.Tests.Workloads;
 
 namespace OpenMosix.Lab.Tests.Integration;
 
-/// <summary>Programs that fork, all of whose processes are moved among three nodes, each for itself: same output, same status.</summary>
+/// <summary>Programs that fork, all of whose processes are moved among three nodes, each for itself or with those it shares memory with: same output, same status.</summary>
 [Collection(ClusterCollection.Name)]
 public sealed class FamilyTests(ClusterLab lab)
 {
@@ -14,13 +14,19 @@ public sealed class FamilyTests(ClusterLab lab)
     [InlineData("forks")]
     [InlineData("families")]
     [InlineData("clones")]
-    public async Task Workload_AllItsProcessesMoved_SaysTheSameAsNatively(string name)
+    [InlineData("sharers")]
+    [InlineData("sharers_memory")]
+    [InlineData("sharers_change")]
+    [InlineData("sharers_remap")]
+    [InlineData("sharers_alone")]
+    [InlineData("sharers_files", "closed unlinked")]
+    public async Task Workload_AllItsProcessesMoved_SaysTheSameAsNatively(string name, string parts = "")
     {
         lab.Need();
-        using var native = RunningProgram.Start(Workload.Path(name), ["1"]);
+        using var native = RunningProgram.Start(Workload.Path(name), ["1", .. parts.Split(' ', StringSplitOptions.RemoveEmptyEntries)]);
         var expected = (await native.EndAsync()).Succeeded();
 
-        using var job = Job.Start(lab, $"moved $WORKLOADS/{name} eof");
+        using var job = Job.Start(lab, $"moved $WORKLOADS/{name} eof {parts}");
         await job.NextPidAsync();
         var mover = new FamilyMover(lab, name.GetHashCode(StringComparison.Ordinal));
         await mover.MoveAsync(Moves);

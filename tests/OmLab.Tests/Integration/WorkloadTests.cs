@@ -17,12 +17,7 @@ public sealed class WorkloadTests(ClusterLab lab)
     private static readonly Dictionary<string, string> StaysHome = new()
     {
         ["leader_gone"] = "leader-exited",
-        ["sharers"] = "shared-memory",
-        ["sharers_alone"] = "shared-memory",
-        ["sharers_change"] = "shared-memory",
         ["sharers_files"] = "shared-memory",
-        ["sharers_memory"] = "shared-memory",
-        ["sharers_remap"] = "shared-memory",
         ["sharers_sysv"] = "sysv-shared-memory",
     };
 
