@@ -58,7 +58,8 @@ internal sealed class Move(
 
     private async Task<Failure?> FreezeAsync(CancellationToken cancellationToken)
     {
-        foreach (MovePart part in _parts)
+        // Backwards: so the first that is restored, and brings a memory along, was described when all others that have it stood still.
+        foreach (MovePart part in _parts.Reverse())
         {
             if (await part.FreezeAsync(cancellationToken).ConfigureAwait(false) is { } failure)
                 return failure;

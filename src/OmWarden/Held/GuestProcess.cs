@@ -364,12 +364,12 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         // Killed before it is let go: letting go of a stopped body would run it.
         if (bodyPidfd is not null)
             Processes.SendSignal(bodyPidfd, SIGKILL);
-        remote?.Dispose();
         restoring?.Dispose();
         frozen?.Dispose();
         LetGo();
         if (bodyPidfd is not null)
             Processes.WaitForEnd(bodyPidfd); // its pid is free then
+        remote?.Dispose(); // not before: whoever has waited for its end hears of it from there (om_remote_death.c)
         released?.Invoke();
         if (cell?.Leave(this) == false)
             LogCgroupLeft(Key, cell.CgroupName);

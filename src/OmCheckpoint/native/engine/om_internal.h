@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
  * What the files of the engine share. Locks are taken in this order, and none is held in a callback or across a wait on
- * a socket: home/remote → peer. engine->lock is taken alone.
+ * a socket: home/remote → peer, remote → engine->lock, which is the last.
  */
 #ifndef OM_INTERNAL_H
 #define OM_INTERNAL_H

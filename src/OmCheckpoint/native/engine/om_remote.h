@@ -102,6 +102,7 @@ struct om_remote_thread {
 	bool has_mask;             /* of the call that was cut short while quiesced */
 	uint64_t mask;
 	bool finished;         /* home has answered; held until the signals handed out before are taken care of */
+	bool awaits_death;     /* and until the process that ended is dead here */
 	uint64_t signals_mask; /* handed out since all were queued */
 	struct om_usage before, told; /* on the hosts before this one, and on this one */
 };
@@ -184,6 +185,8 @@ void om_remote_answer_body(struct om_remote_thread *thread, int64_t value, uint3
 void om_remote_finish(struct om_remote_thread *thread);
 /* The signals for which an answer, or a call to be issued again, was held have gone to other threads. */
 void om_remote_let_go(struct om_remote_thread *thread);
+/* The call has waited for the end of a process that still runs here: om_remote_let_go comes when it is dead. */
+bool om_remote_awaits_death(struct om_remote_thread *thread);
 /* The body's call is wanted back. */
 void om_remote_cancel(struct om_remote_thread *thread);
 /* The part of a call of side `both` that is done here, when home has done its own: flags of the answer

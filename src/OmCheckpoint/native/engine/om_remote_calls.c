@@ -68,7 +68,7 @@ static void finish(struct om_remote_thread *thread, bool own, int64_t result)
 {
 	bool had_slot = own || thread->active != OM_ACTIVE_OWN; /* not if it was queued behind ours */
 	if (!own)
-		thread->finished = false;
+		thread->finished = thread->awaits_death = false;
 	if (own) {
 		thread->remote->own.result = result;
 		thread->remote->own.done = true;
@@ -87,7 +87,7 @@ void om_remote_finish(struct om_remote_thread *thread)
 void om_remote_let_go(struct om_remote_thread *thread)
 {
 	struct om_remote_thread_state *state = thread->state;
-	if (thread->quiesced || om_remote_owes_signals(thread))
+	if (thread->quiesced || thread->awaits_death || om_remote_owes_signals(thread))
 		return;
 	if (thread->finished)
 		om_remote_finish(thread);
@@ -172,7 +172,8 @@ int om_remote_take_answer(struct om_remote_thread *thread, uint32_t seq, const u
 	}
 	if (step == OM_MARSHAL_SEND)
 		om_remote_post(thread, own);
-	else if (step == OM_MARSHAL_DONE && !own && !thread->quiesced && om_remote_owes_signals(thread))
+	else if (step == OM_MARSHAL_DONE && !own &&
+		 (om_remote_awaits_death(thread) || (!thread->quiesced && om_remote_owes_signals(thread))))
 		thread->finished = true; /* a signal that came first is there before the call returns: raise, SIGPIPE */
 	else if (step == OM_MARSHAL_DONE)
 		finish(thread, own, m->result);

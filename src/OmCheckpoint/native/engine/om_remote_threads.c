@@ -113,7 +113,8 @@ void om_remote_threads_closed(struct om_remote *remote)
 static void forget(struct om_remote_thread *thread)
 {
 	thread->hand_out_again = thread->quiesced = thread->ended = thread->owed = false;
-	thread->signal_missed = thread->cancel_sent = thread->begun = thread->has_mask = thread->finished = false;
+	thread->signal_missed = thread->cancel_sent = thread->begun = thread->has_mask = false;
+	thread->finished = thread->awaits_death = false;
 	thread->active = OM_ACTIVE_NONE;
 	thread->signals_mask = 0;
 	thread->before = thread->told = (struct om_usage){0};
