@@ -45,6 +45,23 @@ public sealed class DeputyTests
         guest.ExpectGoodEnd();
     }
 
+    [RootFact]
+    public void TakeBack_WithSignalsOfTimersThatAreNoMore_LosesNoOther()
+    {
+        using var guest = Guest.Start("stale");
+        guest.Expect("ready");
+        for (var i = 0; i < 3; i++)
+        {
+            var (image, deputy) = Deputize(guest.Pid);
+            deputy.Dispose();
+            var back = RestoringProcess.TakeBack(guest.Pid, image);
+            Assert.True(back.Ok, back.ToString());
+        }
+
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
     [RootTheory]
     [InlineData("sleep")]
     [InlineData("sleep-rmtp")]
