@@ -9,7 +9,8 @@ namespace OpenMosix.Checkpoint.Restore;
 /// The signals that wait for a body and travel in its image, taken off the queues: a deputy must not have them too, its open mask would take
 /// them and send them after the body. What came after the Snapshot stays, and goes that way.
 /// </summary>
-internal sealed class DrainedSignals(Agent agent)
+/// <param name="ownPid">The process's pid as it sees it itself.</param>
+internal sealed class DrainedSignals(Agent agent, int ownPid)
 {
     private const int SI_TIMER = -2;
     private const int CodeOffset = 8;
@@ -20,24 +21,31 @@ internal sealed class DrainedSignals(Agent agent)
     private readonly List<byte[]> _ofProcess = [];
 
     /// <param name="bodies">Each with the thread that has its signals, the leader first.</param>
-    public void Take(IReadOnlyList<(Tracee Tracee, ThreadImage Image)> bodies, ProcessImage image, int ownPid)
+    public void Take(IReadOnlyList<(Tracee Tracee, ThreadImage Image)> bodies, ProcessImage image)
     {
         var leader = bodies[0].Tracee;
         foreach (var (tracee, thread) in bodies)
         {
             var own = SignalQueue.Peek(tracee, shared: false);
-            var later = Take(tracee, thread.Pending, info => _ofThreads.Add((tracee, info)))
-                .ToLookup(info => own.Exists(each => AreOne(each, info)));
-            SignalQueue.ToThread(agent, tracee, later[true]);
-            // Where less waits for the thread than was seen, the kernel goes on with what waits for the process.
-            SignalQueue.ToProcess(agent, leader, later[false]);
+            QueueAgain(leader, tracee, own, Take(tracee, BodyState.Siginfos(thread.Pending), info => _ofThreads.Add((tracee, info))));
         }
 
         // A thread's own come before its process's.
-        var between = Take(leader, image.SharedPending, _ofProcess.Add)
+        var between = Take(leader, BodyState.Siginfos(image.SharedPending), _ofProcess.Add)
             .ToLookup(info => SignalDirection.IsForThread(info, ownPid, SignalDirection.TimersOf(leader.Tid)));
         SignalQueue.ToThread(agent, leader, between[true]);
         SignalQueue.ToProcess(agent, leader, between[false]);
+    }
+
+    /// <summary>What was to break off a call of the deputy and came when that had ended is the deputy's (deputy.c), and no signal of the body.</summary>
+    public void DropCancels(IReadOnlyList<(Tracee Tracee, ThreadImage Image)> bodies)
+    {
+        foreach (var (tracee, _) in bodies)
+        {
+            var own = SignalQueue.Peek(tracee, shared: false);
+            var others = Take(tracee, own.Where(info => SignalQueue.IsCancel(info)), _ => { });
+            QueueAgain(bodies[0].Tracee, tracee, own, others);
+        }
     }
 
     /// <summary>Queues them again, all that were taken.</summary>
@@ -53,10 +61,20 @@ internal sealed class DrainedSignals(Agent agent)
         _ofProcess.Clear();
     }
 
-    /// <returns>What the kernel handed out besides: it goes by number, and not by what is asked for.</returns>
-    private List<byte[]> Take(Tracee tracee, IEnumerable<PendingSignal> known, Action<byte[]> taken)
+    /// <summary>Where less waits for a thread than was seen, the kernel goes on with what waits for the process.</summary>
+    /// <param name="own">What waited for the thread a moment ago.</param>
+    private void QueueAgain(Tracee leader, Tracee thread, List<byte[]> own, List<byte[]> signals)
     {
-        var wanted = known.Select(signal => signal.Siginfo.ToByteArray()).ToList();
+        var timers = SignalDirection.TimersOf(leader.Tid);
+        var isOwn = signals.ToLookup(info => own.Exists(each => AreOne(each, info)) || SignalDirection.IsForThread(info, ownPid, timers));
+        SignalQueue.ToThread(agent, thread, isOwn[true]);
+        SignalQueue.ToProcess(agent, leader, isOwn[false]);
+    }
+
+    /// <returns>What the kernel handed out besides: it goes by number, and not by what is asked for.</returns>
+    private List<byte[]> Take(Tracee tracee, IEnumerable<byte[]> known, Action<byte[]> taken)
+    {
+        var wanted = known.ToList();
         var others = new List<byte[]>();
         for (var none = false; wanted.Count > 0 && !none;)
         {
