@@ -51,6 +51,9 @@ public static class AgentAbi
     public const uint SignalInfo = 8;
     public const uint SignalRing = 32;
 
+    /// <summary>The si_code of what breaks off a call of the deputy, but for its sign.</summary>
+    public const int CancelCode = 0x4f4d;
+
     public static ulong ArenaBytes(uint slots) => ArenaHeaderBytes + ((ulong)slots * SlotBytes);
 
     public static ulong ArenaOffset(uint slots) => ThreadsOffset + ((ulong)slots * ThreadBytes);

@@ -22,10 +22,10 @@ internal static class Deputizer
         var agent = frozen.Agent();
         var bodies = Bodies.Of(frozen, image);
         var arena = MakeArena(bodies, agent);
-        var drained = new DrainedSignals(agent);
+        var drained = new DrainedSignals(agent, frozen.InnerPid);
         try
         {
-            drained.Take(bodies.All, image, frozen.InnerPid);
+            drained.Take(bodies.All, image);
             Convert(agent, bodies, image);
         }
         catch (TraceeException)

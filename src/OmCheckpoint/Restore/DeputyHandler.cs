@@ -29,7 +29,7 @@ internal static class DeputyHandler
                 tracee.Interrupt();
                 tracee.ResumeUntil(Ptrace.PTRACE_CONT, stop => stop.IsEventStop);
             }
-            else if (status.IsSignalDelivery && status.StopSignal != Signals.SIGSTOP)
+            else if (status.IsSignalDelivery && status.StopSignal != Signals.SIGSTOP && !SignalQueue.IsCancel(tracee.PendingSiginfo()))
             {
                 // The mask is open again and the next one is at the door: it is kept, and queued when the process goes on.
                 tracee.Hold();

@@ -78,7 +78,7 @@ internal sealed class HomeTarget : IRestoreTarget
         }
 
         // What came from the rings waits in the queues now, and goes the way of every signal of a deputy again.
-        new DrainedSignals(_deputy.Agent).Take(_deputy.Bodies.All, _image, _deputy.Frozen.InnerPid);
+        new DrainedSignals(_deputy.Agent, _deputy.Frozen.InnerPid).Take(_deputy.Bodies.All, _image);
         Deputizer.Convert(_deputy.Agent, _deputy.Bodies, _image);
         _deputy.Frozen.PutBack();
         Deputizer.Enter(_deputy.Agent.Area, _deputy.Bodies);

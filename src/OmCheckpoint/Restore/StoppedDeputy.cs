@@ -62,6 +62,7 @@ internal sealed class StoppedDeputy
     public void QueueSignals(IReadOnlyDictionary<uint, IReadOnlyList<byte[]>> taken)
     {
         var pid = Frozen.InnerPid;
+        new DrainedSignals(Agent, pid).DropCancels(Bodies.All);
         var timers = SignalDirection.TimersOf(Frozen.Pid);
         var ofProcess = new List<byte[]>();
         foreach (var (tracee, thread) in Bodies.All)

@@ -41,6 +41,13 @@ internal static class SignalQueue
         }
     }
 
+    /// <summary>It is for a deputy, to break off its call.</summary>
+    public static bool IsCancel(ReadOnlySpan<byte> siginfo)
+    {
+        const int CodeOffset = 8;
+        return BinaryPrimitives.ReadInt32LittleEndian(siginfo[CodeOffset..]) == -AgentAbi.CancelCode;
+    }
+
     public static int SignalOf(ReadOnlySpan<byte> siginfo) => BinaryPrimitives.ReadInt32LittleEndian(siginfo);
 
     /// <summary>Whether a fault of the thread's own is about to be handed to it: dequeue_synchronous_signal, kernel/signal.c.</summary>

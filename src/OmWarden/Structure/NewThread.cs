@@ -24,6 +24,7 @@ internal static class NewThread
         long made = reply is { Length: 16 } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
         if (made < 0)
         {
+            guest.LogNotMade(guest.Key, 0, $"at home: errno {-made}");
             guest.Remote.Answer(call.Notification, made);
             return;
         }
@@ -32,6 +33,7 @@ internal static class NewThread
         Outcome<FrozenProcess> stopped = guest.StopIn(call);
         if (!stopped.Ok)
         {
+            guest.LogNotMade(guest.Key, tid, stopped.Failure.Message);
             Unmake(guest, slot); // it has ended, and its cell reports that; or it makes its call again
             return;
         }

@@ -45,6 +45,42 @@ public sealed class DeputyTests
         guest.ExpectGoodEnd();
     }
 
+    [RootFact]
+    public void TakeBack_WithSignalsOfTimersThatAreNoMore_LosesNoOther()
+    {
+        using var guest = Guest.Start("stale");
+        guest.Expect("ready");
+        for (var i = 0; i < 3; i++)
+        {
+            var (image, deputy) = Deputize(guest.Pid);
+            deputy.Dispose();
+            var back = RestoringProcess.TakeBack(guest.Pid, image);
+            Assert.True(back.Ok, back.ToString());
+        }
+
+        guest.Send("x");
+        guest.ExpectGoodEnd();
+    }
+
+    [RootFact]
+    public void TakeBack_WhenWhatBreaksOffACallComesLate_TheBodyHasNoneOfIt()
+    {
+        const int SIGCONT = 18, SIGSTOP = 19, OM_CANCEL_SIGNAL = 33;
+        using var guest = Guest.Start("body", "an argument");
+        guest.Expect("ready");
+        var (image, deputy) = Deputize(guest.Pid);
+        deputy.Dispose();
+        // It comes so late because the deputy does not get to run.
+        Assert.Equal(0, Kernel.Kill(guest.Pid, SIGSTOP));
+        GuestState.WaitFor(guest.Pid, 'T');
+        Assert.Equal(0, Signal.Queue(guest.Pid, guest.Pid, OM_CANCEL_SIGNAL, -AgentAbi.CancelCode));
+        Assert.Equal(0, Signal.Queue(guest.Pid, SIGUSR1, 4711));
+        var back = RestoringProcess.TakeBack(guest.Pid, image);
+        Assert.True(back.Ok, back.ToString());
+        Assert.Equal(0, Kernel.Kill(guest.Pid, SIGCONT));
+        guest.ExpectGoodEnd();
+    }
+
     [RootTheory]
     [InlineData("sleep")]
     [InlineData("sleep-rmtp")]

@@ -61,6 +61,7 @@ int main(void)
 	SAY("SignalBytes", sizeof(struct om_signal));
 	SAY("SignalInfo", offsetof(struct om_signal, info));
 	SAY("SignalRing", OM_SIGNAL_RING);
+	SAY("CancelCode", -OM_CANCEL_SI_CODE);
 	SAY("kernel.Registers", sizeof(struct user_regs_struct));
 	SAY("kernel.Registers.OrigRax", offsetof(struct user_regs_struct, orig_rax));
 	SAY("kernel.Registers.Rip", offsetof(struct user_regs_struct, rip));
