@@ -33,7 +33,7 @@ internal abstract record MoveOutcome(StageTimes Times)
     public sealed record NotMoved(StageTimes Times, Failure Failure, uint EpochInForce) : MoveOutcome(Times);
 }
 
-/// <param name="whole">Once all stand still: null, or why they are not all who share their memory.</param>
+/// <param name="whole">Asked once all stand still, if they have shared memory: null, or why they are not all who share it.</param>
 internal sealed class Move(
     IReadOnlyList<MoveOrder> orders, Func<CancellationToken, Task<Failure?>> whole, HomeDeputy deputy, Errands errands, FaultPoints faults, TimeProvider time)
 {
@@ -58,12 +58,13 @@ internal sealed class Move(
 
     private async Task<Failure?> FreezeAsync(CancellationToken cancellationToken)
     {
-        foreach (MovePart part in _parts)
+        // The leader last: memory comes with the first that is restored with it, and what there is of it is known when all others who have it stand.
+        foreach (MovePart part in _parts.Reverse())
         {
             if (await part.FreezeAsync(cancellationToken).ConfigureAwait(false) is { } failure)
                 return failure;
         }
-        return await whole(cancellationToken).ConfigureAwait(false);
+        return _parts.Any(part => part.Image.Files.Any(file => file.Memory)) ? await whole(cancellationToken).ConfigureAwait(false) : null;
     }
 
     private async Task<Failure?> RestoreAsync(CancellationToken cancellationToken)
