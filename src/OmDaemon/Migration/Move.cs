@@ -52,7 +52,7 @@ internal sealed class Move(
             ?? await CommitAsync(either.Token, stopping).ConfigureAwait(false);
         var outcomes = new MoveOutcome[_parts.Length];
         for (int i = _parts.Length - 1; i >= 0; i--)
-            outcomes[i] = failure is not null ? await _parts[i].UndoAsync(failure).ConfigureAwait(false) : await _parts[i].ForwardAsync().ConfigureAwait(false);
+            outcomes[i] = failure is not null && !_parts[i].Arrived ? await _parts[i].UndoAsync(failure).ConfigureAwait(false) : await _parts[i].ForwardAsync().ConfigureAwait(false);
         return outcomes;
     }
 
@@ -98,17 +98,30 @@ internal sealed class Move(
         // From here on only the deadline ends the wait: the target may have begun to run at any moment.
         failure ??= await Leader.RunAsync(_parts.Skip(1), stopping).ConfigureAwait(false);
         if (failure is not null)
-            failure = await Leader.TakeBackAsync(failure, stopping).ConfigureAwait(false);
+            failure = await DecideAsync(failure, stopping).ConfigureAwait(false);
         foreach (MovePart part in _parts.Skip(1))
         {
-            // They ran with their leader, or never will.
+            // They ran with their leader.
             if (failure is null)
                 _ = await part.RunAsync([], stopping).ConfigureAwait(false);
-            else
-                _ = await part.TakeBackAsync(failure, stopping).ConfigureAwait(false);
         }
         foreach (MovePart part in _parts)
             part.Committed(begin);
         return failure;
+    }
+
+    /// <summary>What its leader's claim says holds for the whole group; that of the next, where the leader has ended meanwhile.</summary>
+    /// <returns>Null: they run at the target. Else all have been taken back, but for those that run there all the same.</returns>
+    private async Task<Failure?> DecideAsync(Failure why, CancellationToken stopping)
+    {
+        bool decided = false;
+        foreach (MovePart part in _parts)
+        {
+            await part.TakeBackAsync(stopping).ConfigureAwait(false);
+            if (part.Arrived && !decided)
+                return null;
+            decided |= !part.Gone;
+        }
+        return why;
     }
 }
