@@ -167,7 +167,13 @@ internal sealed partial class LocalNode(
         return ran;
     }
 
-    private static WardenRun AsWarden(RunRequest request) => new() { Key = request.Key, Epoch = request.Epoch, Others = { request.Others.Select(AsWarden) } };
+    // Others of others are nobody's: whether home may order that was not looked at.
+    private static WardenRun AsWarden(RunRequest request) => new()
+    {
+        Key = request.Key,
+        Epoch = request.Epoch,
+        Others = { request.Others.Select(other => new WardenRun { Key = other.Key, Epoch = other.Epoch }) },
+    };
 
     private Failure? Admit(RestoreRequest request, string home, out CellLimits? limits)
     {

@@ -68,6 +68,7 @@ internal sealed partial class HomeProcess : HeldProcess
     internal SafeFileHandle Pidfd => pidfd;
     internal ulong AgentArea => deputy?.Area.Base.Value ?? 0;
     internal AgentArea Area => deputy!.Area;
+    protected override bool IsReady => State is HomeState.Returned;
     internal bool Away => State is HomeState.DeputyKept or HomeState.Deputy;
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
