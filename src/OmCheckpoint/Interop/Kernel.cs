@@ -32,6 +32,9 @@ internal static unsafe partial class Kernel
     [LibraryImport("libc", EntryPoint = "stat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     private static partial int Stat(string path, FileStatus* status);
 
+    [LibraryImport("libc", EntryPoint = "lstat", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    private static partial int LStat(string path, FileStatus* status);
+
     [LibraryImport("libc", EntryPoint = "lseek64", SetLastError = true)]
     private static partial long Seek(SafeFileHandle file, long offset, int whence);
 
@@ -128,6 +131,20 @@ internal static unsafe partial class Kernel
         }
     }
 
+    /// <summary>Of the link itself. Null: there is none.</summary>
+    public static uint? LinkMode(string path)
+    {
+        FileStatus status;
+        return LStat(path, &status) < 0 ? null : status.Mode;
+    }
+
+    /// <returns>F_SEAL_* of memory (fcntl(2)); 0: none, or of another kind.</returns>
+    public static uint Seals(SafeFileHandle file)
+    {
+        const int F_GET_SEALS = 1034;
+        return (uint)Math.Max(0, Result(SystemCall(CallNumber.fcntl, file.DangerousGetHandle(), F_GET_SEALS, 0, 0, 0)));
+    }
+
     /// <returns>Where data begins at or behind offset, or -errno (-ENXIO: there is none).</returns>
     public static long SeekData(SafeFileHandle file, long offset) => SeekTo(file, offset, 3);
 
@@ -139,11 +156,12 @@ internal static unsafe partial class Kernel
 
     /// <summary>Makes a file one hole of the same size.</summary>
     /// <returns>0 or errno.</returns>
-    public static int Empty(SafeFileHandle file, long bytes)
+    public static int Empty(SafeFileHandle file)
     {
         const int FALLOC_FL_KEEP_SIZE = 1;
         const int FALLOC_FL_PUNCH_HOLE = 2;
-        return Allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes) < 0 ? Marshal.GetLastPInvokeError() : 0;
+        var bytes = RandomAccess.GetLength(file);
+        return bytes == 0 ? 0 : Allocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, 0, bytes) < 0 ? Marshal.GetLastPInvokeError() : 0;
     }
 
     /// <summary>Sends one byte, and a descriptor with it (unix(7), SCM_RIGHTS).</summary>

@@ -98,9 +98,10 @@ internal sealed class HomeTarget : IRestoreTarget
     /// <summary>The memory itself, which this or another process of the group has kept; empty, if what is in it comes now.</summary>
     private SafeFileHandle? Present(MappedFile memory)
     {
-        var file = MemoryFiles.Open(_deputy.Frozen.Pid, memory)
+        var area = _deputy.Agent.Area;
+        var file = MemoryFiles.Open(_deputy.Frozen.Pid, memory, area.Base.Value, area.End.Value)
             ?? throw new TraceeException($"{memory.Path} is not mapped at home", Errno.ENOENT);
-        if (Comes(memory) && Kernel.Empty(file, (long)memory.SizeBytes) is not 0 and var error)
+        if (Comes(memory) && Kernel.Empty(file) is not 0 and var error)
         {
             file.Dispose();
             throw new TraceeException($"emptying {memory.Path}", error);

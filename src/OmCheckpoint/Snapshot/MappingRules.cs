@@ -83,7 +83,8 @@ internal static class MappingRules
 
     private static Refusal? ByFlags(MemoryArea area, SharedMemorySet memory)
     {
-        if (IsWritten(area) && !memory.Holds(area))
+        // What it has opened for reading only it could not bring home.
+        if (IsWritten(area) && !(memory.Holds(area) && area.Flags.Contains("sh")))
         {
             return Refusals.SharedMemory(area.ToString());
         }

@@ -10,7 +10,8 @@ namespace OpenMosix.Daemon.Migration;
 /// <param name="Members">By pid, ascending.</param>
 /// <param name="Memory">What they share; what only one has, too.</param>
 /// <param name="Refusal">Set: it cannot leave home.</param>
-internal sealed record Group(IReadOnlyList<JobProcess> Members, IReadOnlyList<SharedMemory> Memory, Refusal? Refusal)
+/// <param name="Unknown">Set: the warden did not say, and nobody moves.</param>
+internal sealed record Group(IReadOnlyList<JobProcess> Members, IReadOnlyList<SharedMemory> Memory, Refusal? Refusal, Failure? Unknown = null)
 {
     public bool IsSame(Group other) => Members.SequenceEqual(other.Members) && other.Refusal is null;
 }
@@ -21,7 +22,10 @@ internal sealed class Groups(JobRegistry jobs, IWarden warden, TimeProvider time
     {
         WardenAnswer answer = await warden.AskAsync(
             new ToWarden { Sharers = new WardenSharers { Pid = process.Pid } }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false);
-        if (answer is not WardenAnswer.Replied { Reply.Sharers: { Pids.Count: > 0 } sharing })
+        Step<WardenSharersReply> said = Steps.Of(answer, Stage.Freeze, reply => reply.Sharers);
+        if (said is not { Ok: true, Value: { } sharing })
+            return new Group([process], [], null, said.Failure);
+        if (sharing.Pids.Count == 0)
             return new Group([process], [], null);
         List<JobProcess> members = [process];
         Refusal? refusal = sharing.Refusal;

@@ -34,6 +34,13 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
         return false;
     }
 
+    public void SetBytes(ulong key, ulong bytes)
+    {
+        while (_guests.TryGetValue(key, out Guest? guest) && !_guests.TryUpdate(key, guest with { Bytes = bytes }, guest))
+        {
+        }
+    }
+
     public void SetEpoch(ulong key, uint epoch)
     {
         while (_guests.TryGetValue(key, out Guest? guest) && !_guests.TryUpdate(key, guest with { Epoch = epoch }, guest))

@@ -122,7 +122,13 @@ internal sealed partial class LocalNode(
                 await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
                 return Step<FreezeReply>.Refused(Failures.Broken(Stage.Freeze, "the body has ended"));
             }
-            Lease(request.Key, MoveDeadlines.FrozenLease(image), () => ThawAsync(new KeyRequest { Key = request.Key }, CancellationToken.None));
+            // One waits for the other until all of a group have been fetched; which those of this home are that belong together is not known here.
+            guests.SetBytes(request.Key, MemoryNeed.Of(image));
+            string? home = guests.Find(request.Key)?.Home;
+            List<Guest> standing = [.. guests.All.Where(guest => guest.State == GuestState.Frozen && guest.Home == home)];
+            TimeSpan together = MoveDeadlines.FrozenLease(standing.Select(guest => guest.Bytes));
+            foreach (Guest one in standing)
+                Lease(one.Key, together, () => ThawAsync(new KeyRequest { Key = one.Key }, CancellationToken.None));
         }
         return new FreezeReply { Image = image, FreezeUs = frozen.Value.FreezeUs, SnapshotUs = frozen.Value.SnapshotUs };
     }
@@ -140,6 +146,9 @@ internal sealed partial class LocalNode(
         }
         using var given = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         _restores[request.Key] = (request.Epoch, given);
+        // The others of its group wait for it, too.
+        foreach (Guest ready in guests.All.Where(guest => request.Beside != 0 && guest.State == GuestState.Ready && (guest.Key == request.Beside || guest.Leader == request.Beside)))
+            LeaseReady(ready.Key, ready.Epoch, MoveDeadlines.Restore(request.Image) + MoveDeadlines.Lease);
         try
         {
             return await RestoreInsideAsync(request, home, limits, ahead, given.Token).ConfigureAwait(false);
@@ -167,7 +176,13 @@ internal sealed partial class LocalNode(
         return ran;
     }
 
-    private static WardenRun AsWarden(RunRequest request) => new() { Key = request.Key, Epoch = request.Epoch, Others = { request.Others.Select(AsWarden) } };
+    // Others of others are nobody's: whether home may order that was not looked at.
+    private static WardenRun AsWarden(RunRequest request) => new()
+    {
+        Key = request.Key,
+        Epoch = request.Epoch,
+        Others = { request.Others.Select(other => new WardenRun { Key = other.Key, Epoch = other.Epoch }) },
+    };
 
     private Failure? Admit(RestoreRequest request, string home, out CellLimits? limits)
     {
@@ -208,7 +223,7 @@ internal sealed partial class LocalNode(
         if (home != options.Node)
         {
             guests.Set(request.Key, GuestState.Ready);
-            Lease(request.Key, MoveDeadlines.Lease, () => AbortAsync(new KeyRequest { Key = request.Key, Epoch = request.Epoch }, CancellationToken.None));
+            LeaseReady(request.Key, request.Epoch, MoveDeadlines.Lease);
         }
         return new RestoreReply
         {
@@ -286,6 +301,9 @@ internal sealed partial class LocalNode(
         }
         return thawed;
     }
+
+    private void LeaseReady(ulong key, uint epoch, TimeSpan duration) =>
+        Lease(key, duration, () => AbortAsync(new KeyRequest { Key = key, Epoch = epoch }, CancellationToken.None));
 
     // An order of a move that a later one has overtaken.
     private bool IsObsolete(KeyRequest request) => request.Epoch != 0 && guests.Find(request.Key) is { } guest && guest.Epoch > request.Epoch;

@@ -33,7 +33,7 @@ internal abstract record MoveOutcome(StageTimes Times)
     public sealed record NotMoved(StageTimes Times, Failure Failure, uint EpochInForce) : MoveOutcome(Times);
 }
 
-/// <param name="whole">Once all stand still: null, or why they are not all who share their memory.</param>
+/// <param name="whole">Asked once all stand still, if they have shared memory: null, or why they are not all who share it.</param>
 internal sealed class Move(
     IReadOnlyList<MoveOrder> orders, Func<CancellationToken, Task<Failure?>> whole, HomeDeputy deputy, Errands errands, FaultPoints faults, TimeProvider time)
 {
@@ -52,19 +52,19 @@ internal sealed class Move(
             ?? await CommitAsync(either.Token, stopping).ConfigureAwait(false);
         var outcomes = new MoveOutcome[_parts.Length];
         for (int i = _parts.Length - 1; i >= 0; i--)
-            outcomes[i] = failure is not null ? await _parts[i].UndoAsync(failure).ConfigureAwait(false) : await _parts[i].ForwardAsync().ConfigureAwait(false);
+            outcomes[i] = failure is not null && !_parts[i].Arrived ? await _parts[i].UndoAsync(failure).ConfigureAwait(false) : await _parts[i].ForwardAsync().ConfigureAwait(false);
         return outcomes;
     }
 
     private async Task<Failure?> FreezeAsync(CancellationToken cancellationToken)
     {
-        // Backwards: so the first that is restored, and brings a memory along, was described when all others that have it stood still.
+        // The leader last: memory comes with the first that is restored with it, and what there is of it is known when all others who have it stand.
         foreach (MovePart part in _parts.Reverse())
         {
             if (await part.FreezeAsync(cancellationToken).ConfigureAwait(false) is { } failure)
                 return failure;
         }
-        return await whole(cancellationToken).ConfigureAwait(false);
+        return _parts.Any(part => part.Image.Files.Any(file => file.Memory)) ? await whole(cancellationToken).ConfigureAwait(false) : null;
     }
 
     private async Task<Failure?> RestoreAsync(CancellationToken cancellationToken)
@@ -98,17 +98,30 @@ internal sealed class Move(
         // From here on only the deadline ends the wait: the target may have begun to run at any moment.
         failure ??= await Leader.RunAsync(_parts.Skip(1), stopping).ConfigureAwait(false);
         if (failure is not null)
-            failure = await Leader.TakeBackAsync(failure, stopping).ConfigureAwait(false);
+            failure = await DecideAsync(failure, stopping).ConfigureAwait(false);
         foreach (MovePart part in _parts.Skip(1))
         {
-            // They ran with their leader, or never will.
+            // They ran with their leader.
             if (failure is null)
                 _ = await part.RunAsync([], stopping).ConfigureAwait(false);
-            else
-                _ = await part.TakeBackAsync(failure, stopping).ConfigureAwait(false);
         }
         foreach (MovePart part in _parts)
             part.Committed(begin);
         return failure;
+    }
+
+    /// <summary>What its leader's claim says holds for the whole group; that of the next, where the leader has ended meanwhile.</summary>
+    /// <returns>Null: they run at the target. Else all have been taken back, but for those that run there all the same.</returns>
+    private async Task<Failure?> DecideAsync(Failure why, CancellationToken stopping)
+    {
+        bool decided = false;
+        foreach (MovePart part in _parts)
+        {
+            await part.TakeBackAsync(stopping).ConfigureAwait(false);
+            if (part.Arrived && !decided)
+                return null;
+            decided |= !part.Gone;
+        }
+        return why;
     }
 }

@@ -17,7 +17,10 @@ internal static class MoveDeadlines
 
     private const double SlowestBytesPerSecond = 2 << 20;
 
-    public static TimeSpan Restore(ProcessImage image) => TimeSpan.FromSeconds(30 + MemoryNeed.Of(image) / SlowestBytesPerSecond);
+    public static TimeSpan Restore(ProcessImage image) => Restore(MemoryNeed.Of(image));
 
-    public static TimeSpan FrozenLease(ProcessImage image) => Restore(image) + Lease;
+    public static TimeSpan Restore(ulong bytes) => TimeSpan.FromSeconds(30 + bytes / SlowestBytesPerSecond);
+
+    /// <param name="bytes">Of each that stands and is fetched one after the other.</param>
+    public static TimeSpan FrozenLease(IEnumerable<ulong> bytes) => bytes.Aggregate(Lease, (sum, each) => sum + Restore(each));
 }

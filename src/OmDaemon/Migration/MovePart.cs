@@ -16,6 +16,12 @@ internal sealed class MovePart(MoveOrder order, HomeDeputy deputy, Errands erran
 
     public MoveOrder Order => order;
 
+    /// <summary>TakeBackAsync: the body runs at the target after all.</summary>
+    public bool Arrived { get; private set; }
+
+    /// <summary>TakeBackAsync: it has ended, or its home's warden has undone it.</summary>
+    public bool Gone { get; private set; }
+
     /// <summary>After FreezeAsync.</summary>
     public ProcessImage Image => _image!;
 
@@ -69,25 +75,17 @@ internal sealed class MovePart(MoveOrder order, HomeDeputy deputy, Errands erran
         return (await order.Target.RunAsync(request, stopping).ConfigureAwait(false)).Failure;
     }
 
-    /// <returns>Null: the body runs at the target after all.</returns>
-    public async Task<Failure?> TakeBackAsync(Failure why, CancellationToken stopping)
+    /// <summary>Fences the target, or finds that it is too late for that.</summary>
+    public async Task TakeBackAsync(CancellationToken stopping)
     {
         if (!_expected)
-            return why;
+            return;
         TakeBack result = await deputy.TakeBackAsync(order.Key, order.Epoch, order.Source.Node, stopping).ConfigureAwait(false);
-        switch (result)
-        {
-            case TakeBack.Claimed:
-                return null;
-            case TakeBack.Taken:
-                _takenBack = order.Epoch + 1;
-                return why;
-            case TakeBack.Never:
-                return why;
-            default:
-                // Home's warden has let go of the process: after Run at home that is success, before it the undo of a lost connection.
-                return order.ToHome ? null : why;
-        }
+        if (result == TakeBack.Taken)
+            _takenBack = order.Epoch + 1;
+        // Home's warden has let go of the process: after Run at home that is success, before it the undo of a lost connection.
+        Arrived = result == TakeBack.Claimed || (result == TakeBack.Gone && order.ToHome);
+        Gone = result == TakeBack.Gone && !order.ToHome;
     }
 
     /// <param name="begin">When Commit began.</param>

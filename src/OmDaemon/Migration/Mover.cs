@@ -96,7 +96,8 @@ internal sealed partial class Mover(
             reply.Refusal = answer.AsFailure(Stage.Freeze) is { } failure
                 ? failure.Refusal ?? Refusals.Make("warden", failure.Message, "see the log of omwarden")
                 : null;
-            reply.Refusal ??= (await groups.OfAsync(process, cancellationToken).ConfigureAwait(false)).Refusal;
+            Group group = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
+            reply.Refusal ??= group.Refusal ?? (group.Unknown is { } unknown ? Refusals.Make("warden", unknown.Message, "see the log of omwarden") : null);
             reply.CanMove = reply.Refusal is null;
         }
         else
@@ -196,16 +197,14 @@ internal sealed partial class Mover(
     /// <summary>Once all stand still nobody can join them any more.</summary>
     private async Task<Failure?> WholeAsync(JobProcess process, Group group, CancellationToken cancellationToken)
     {
-        if (group.Memory.Count == 0)
-            return null;
         Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
-        return now.IsSame(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile");
+        return now.Unknown ?? (now.IsSame(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile"));
     }
 
     private static Failure? GroupHindrance(JobProcess member, JobProcess process, Group group) =>
-        member.Residence.Place != process.Residence.Place || member.Residence.Node != process.Residence.Node
+        group.Unknown ?? (member.Residence.Place != process.Residence.Place || member.Residence.Node != process.Residence.Node
             ? Failures.Broken(Stage.Freeze, $"process {member.Pid}, which shares its memory, is on {member.Residence.Node}")
-            : group.Refusal is { } refusal && process.Residence.Place == Place.Native ? Failures.Refused(Stage.Freeze, refusal) : null;
+            : group.Refusal is { } refusal && process.Residence.Place == Place.Native ? Failures.Refused(Stage.Freeze, refusal) : null);
 
     private Failure? Hindrance(JobProcess process, Residence before, string node)
     {

@@ -46,6 +46,7 @@ public static class ImageValidation
                 : mapping.Protection > 7 ? "has an impossible protection"
                 : mapping.File > image.Files.Count ? "shows a file that is not in the image"
                 : mapping.Kind is MappingKind.FilePrivate or MappingKind.FileShared != mapping.File > 0 ? "and its file do not go together"
+                : mapping.Kind is MappingKind.FilePrivate && image.Files[(int)mapping.File - 1].Memory ? "is a copy of memory that others write"
                 : mapping.Offset % ImageFormat.PageBytes != 0 || mapping.Offset > FileBytesMax ? "has an impossible offset"
                 : null;
             if (wrong is not null)

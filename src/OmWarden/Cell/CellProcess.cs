@@ -111,6 +111,10 @@ internal sealed class CellProcess
     /// <summary>Another blank child, with this pid inside. The cell has to be watched. One caller at a time.</summary>
     internal int AddBlank(int innerPid, out SafeFileHandle pidfd)
     {
+        while (answers.TryTake(out _))
+        {
+            // Of one that failed halfway.
+        }
         Send(Control, CellMessages.Spawn(innerPid));
         Answer(CellOperation.Born, out int pid);
         pidfd = ChildOf(pid, InitPid);

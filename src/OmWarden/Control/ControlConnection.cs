@@ -7,8 +7,11 @@ using OpenMosix.Protocol.V1;
 
 namespace OpenMosix.Warden.Control;
 
-internal sealed partial class ControlConnection(Socket socket, IRequestHandler handler, ILogger log)
+internal sealed partial class ControlConnection(Socket socket, int peerPid, IRequestHandler handler, ILogger log)
 {
+    /// <summary>The daemon.</summary>
+    internal int PeerPid => peerPid;
+
     private readonly Channel<FromWarden> outgoing = Channel.CreateUnbounded<FromWarden>(new() { SingleReader = true });
 
     internal void Send(FromWarden message) => outgoing.Writer.TryWrite(message);

@@ -41,7 +41,7 @@ internal sealed partial class ControlSocket(string path, IRequestHandler handler
                     socket.Dispose();
                     continue;
                 }
-                var connection = new ControlConnection(socket, handler, log);
+                var connection = new ControlConnection(socket, peer.pid, handler, log);
                 connections[connection] = Task.CompletedTask;
                 connections[connection] = ServeAsync(connection, stop);
             }

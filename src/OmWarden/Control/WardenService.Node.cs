@@ -30,20 +30,21 @@ internal sealed partial class WardenService
         }
         if (context.Engine is null)
             return cgroups;
-        foreach (string key in context.Store.Keys(HomeProcess.StoreKind))
-            if (HomeProcess.Adopt(key, context) is { } process)
+        List<HomeProcess> deputies = [.. context.Store.Keys(HomeProcess.StoreKind).Select(key => HomeProcess.Adopt(key, context)).OfType<HomeProcess>()];
+        foreach (HomeProcess process in deputies)
+        {
+            held.TryAdd(process);
+            if (!process.TakeOver(out int errno))
+                LogNotServed(process.Key, errno);
+            LogTakenOver("deputy", process.Key, process.Pid);
+        }
+        // A move that was under way when the last warden ended has no daemon any more that would finish it here. Its group's leader is known by now.
+        foreach (HomeProcess process in deputies)
+            process.Queue.Run(() =>
             {
-                held.TryAdd(process);
-                if (!process.TakeOver(out int errno))
-                    LogNotServed(process.Key, errno);
-                LogTakenOver("deputy", process.Key, process.Pid);
-                // A move that was under way when the last warden ended has no daemon any more that would finish it here.
-                process.Queue.Run(() =>
-                {
-                    process.UndoMove();
-                    return true;
-                });
-            }
+                process.UndoMove();
+                return true;
+            });
         TakeOverCells(cgroups);
         return cgroups;
     }

@@ -25,8 +25,8 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         Request.Status => StatusAsync(),
         Request.Configure => configuration.Run(() => Configure(request.Configure)),
         Request.Peer => configuration.Run(() => Peer(request.Peer)),
-        Request.Inspect => Task.Run(() => Inspect(request.Inspect)),
-        Request.Sharers => Task.Run(() => new FromWarden { Sharers = Sharing(request.Sharers.Pid) }),
+        Request.Inspect => Task.Run(() => Inspect(from, request.Inspect)),
+        Request.Sharers => Task.Run(() => new FromWarden { Sharers = Sharing(from, request.Sharers.Pid) }),
         Request.None => Task.FromResult(Replies.Failed("", "a request this warden does not know")),
         _ => OnProcess(from, request),
     };
@@ -174,17 +174,17 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         }
     }
 
-    private FromWarden Inspect(WardenInspect request)
+    private FromWarden Inspect(ControlConnection from, WardenInspect request)
     {
-        WardenSharersReply sharing = Sharing(request.Pid);
+        WardenSharersReply sharing = Sharing(from, request.Pid);
         Refusal? refusal = sharing.Refusal ?? Inspection.Inspect(request.Pid, new(sharing.Memory));
         return refusal is null ? Replies.Done() : Replies.Failed(Failures.Refused(Stage.Freeze, refusal));
     }
 
-    private WardenSharersReply Sharing(int pid)
+    private WardenSharersReply Sharing(ControlConnection from, int pid)
     {
         var deputies = held.AtHome.Where(process => process.AgentArea != 0).ToDictionary(process => process.Pid, process => (process.AgentArea, process.Area.End.Value));
-        return Sharers.Find(pid, deputies.GetValueOrDefault);
+        return Sharers.Find(pid, deputies.GetValueOrDefault, from.PeerPid);
     }
 
     /// <summary>What is held, after what was asked before; a process that takes long (an execve at home) is described as it looks from outside.</summary>

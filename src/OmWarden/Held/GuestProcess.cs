@@ -63,6 +63,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
 
     internal GuestState State { get; private set; } = GuestState.Empty;
     internal GuestThreads Threads { get; } = new();
+    protected override bool IsReady => State is GuestState.Ready;
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
     {

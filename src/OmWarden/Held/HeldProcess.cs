@@ -8,14 +8,20 @@ namespace OpenMosix.Warden.Held;
 
 internal abstract class HeldProcess(ulong key, WardenContext context)
 {
+    // It is ready and waits for this; what keeps it longer is no group.
+    private static readonly TimeSpan BoundWithin = TimeSpan.FromSeconds(2);
+
     internal ulong Key { get; } = key;
     internal SerialQueue Queue { get; init; } = new();
 
     /// <summary>Whose move is under way and not committed: undone when that connection ends.</summary>
     internal ControlConnection? Mover { get; set; }
 
-    /// <summary>Its group is being committed with it in it: whoever goes away meanwhile, it is not undone.</summary>
-    internal bool Bound { get; set; }
+    /// <summary>Its group is being committed with it in it: whoever goes away meanwhile, it is not undone. On its queue only.</summary>
+    internal bool Bound { get; private set; }
+
+    /// <summary>Restored, and can be told to run.</summary>
+    protected abstract bool IsReady { get; }
 
     protected WardenContext Context { get; } = context;
 
@@ -26,23 +32,29 @@ internal abstract class HeldProcess(ulong key, WardenContext context)
 
     internal abstract Protocol.V1.HeldProcess Describe();
 
-    /// <summary>Runs the leader of a group, and as soon as it runs all others, with nobody to ask in between.</summary>
+    /// <summary>Runs the leader of a group, and as soon as it runs all others, with nobody to ask in between. None of them when one is not there (any more).</summary>
     protected FromWarden RunGroup(WardenRun request, Func<FromWarden> runLeader)
     {
-        List<(HeldProcess Process, WardenRun Run)> others = [];
-        foreach (WardenRun other in request.Others)
-            if (Context.Held.Find(other.Key) is { } process && process != this)
-                others.Add((process, other));
-        foreach ((HeldProcess process, _) in others)
-            process.Bound = true;
-        FromWarden reply = runLeader();
-        foreach ((HeldProcess process, WardenRun run) in others)
-            _ = process.Queue.Run(() =>
+        var others = request.Others.Select(run => (Run: run, Process: Context.Held.Find(run.Key))).Where(other => other.Process != this).ToList();
+        FromWarden? reply = null;
+        foreach ((WardenRun run, HeldProcess? process) in others)
+            if (process?.Bind() != true)
+                reply ??= Replies.Failed(Stage.Commit, $"key {run.Key:x16} of its group is not ready here");
+        reply ??= runLeader();
+        foreach ((WardenRun run, HeldProcess? process) in others)
+            _ = process?.Queue.Run(() =>
             {
                 process.Bound = false;
                 return reply.Failure is null ? process.Handle(new() { Run = run }) : process.Handle(new() { Abort = new() { Key = run.Key } });
             });
         return reply;
+    }
+
+    // In its turn: what a daemon that is gone has begun may be being undone at this moment.
+    private bool Bind()
+    {
+        Task<bool> bound = Queue.Run(() => Bound = IsReady);
+        return bound.Wait(BoundWithin) && bound.Result;
     }
 
     /// <summary>The warden forgets it.</summary>

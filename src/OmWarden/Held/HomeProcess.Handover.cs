@@ -37,6 +37,7 @@ internal sealed partial class HomeProcess
             epoch = left.Epoch,
             bodyNode = left.BodyNode,
             parentKey = left.ParentKey,
+            leaderKey = left.LeaderKey,
             image = left.Kept,
             State = left.Kept is null ? HomeState.Deputy : HomeState.DeputyKept,
             deputy = new(left.Pid, new AgentArea(new RemoteAddress(left.AgentArea), left.AgentSlots), [], arena,
@@ -83,6 +84,7 @@ internal sealed partial class HomeProcess
         AgentSlots = deputy.Area.Slots,
         Kept = State is HomeState.Deputy ? null : image,
         ParentKey = parentKey,
+        LeaderKey = leaderKey,
         Drop = { deputy.Drop.Select(range => new HandoverRange { Address = range.Address.Value, Bytes = range.Bytes, Advice = range.Advice }) },
     });
 

@@ -46,7 +46,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private string bodyNode = "";
     private readonly Lock deciding = new();
     private bool? claimed;
-    private HomeProcess? leader; // of the group that moves
+    private ulong leaderKey; // of the group that moves; 0: none, or itself
     private ulong parentKey; // of the deputy that forked it
     private uint epoch;
 
@@ -68,6 +68,7 @@ internal sealed partial class HomeProcess : HeldProcess
     internal SafeFileHandle Pidfd => pidfd;
     internal ulong AgentArea => deputy?.Area.Base.Value ?? 0;
     internal AgentArea Area => deputy!.Area;
+    protected override bool IsReady => State is HomeState.Returned;
     internal bool Away => State is HomeState.DeputyKept or HomeState.Deputy;
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
@@ -94,7 +95,7 @@ internal sealed partial class HomeProcess : HeldProcess
                 Thaw();
                 break;
             case HomeState.DeputyKept:
-                if (leader?.WasClaimed() == true || WasClaimed())
+                if (Context.Held.Find(leaderKey) is HomeProcess leader && leader.WasClaimed() || WasClaimed())
                     Committed();
                 else
                     TakeBack();
@@ -200,7 +201,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private FromWarden Expect(WardenExpect request)
     {
         if (!request.TakeBack)
-            leader = request.Leader == 0 || request.Leader == Key ? null : Context.Held.Find(request.Leader) as HomeProcess;
+            leaderKey = request.Leader == Key ? 0 : request.Leader;
         int result = Side!.Expect(request.Node, request.Epoch, request.TakeBack, request.Presented);
         if (result == -EBUSY)
             return Replies.Failed(Stage.Commit, $"the body has gone on at {bodyNode} since it was frozen", EBUSY);

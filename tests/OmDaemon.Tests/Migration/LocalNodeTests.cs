@@ -12,7 +12,7 @@ public sealed class LocalNodeTests
     {
         using World world = await FrozenAtBAsync();
 
-        world.Time.Advance(MoveDeadlines.FrozenLease(World.Image()));
+        world.Time.Advance(MoveDeadlines.FrozenLease([MemoryNeed.Of(World.Image())]));
 
         Assert.Equal(Held.Remote, world.Wardens["b"].State);
         Assert.False(world.Ships["b"].Offered);
@@ -25,7 +25,7 @@ public sealed class LocalNodeTests
         world.Break("b", "Thaw", Fault.Refused);
 
         await world.Nodes["b"].EndedAsync(World.Key);
-        world.Time.Advance(MoveDeadlines.FrozenLease(World.Image()));
+        world.Time.Advance(MoveDeadlines.FrozenLease([MemoryNeed.Of(World.Image())]));
 
         Assert.False(world.WasHit("b", "Thaw"), "the lease has undone what had ended");
         Assert.False(world.Ships["b"].Offered);
@@ -39,7 +39,7 @@ public sealed class LocalNodeTests
         world.Break("b", "Thaw", Fault.Refused);
 
         await world.Guests["b"].WardenConnectedAsync(new WardenStatusReply(), Cancellation);
-        world.Time.Advance(MoveDeadlines.FrozenLease(World.Image()));
+        world.Time.Advance(MoveDeadlines.FrozenLease([MemoryNeed.Of(World.Image())]));
 
         Assert.False(world.WasHit("b", "Thaw"), "the lease has undone what had ended");
     }

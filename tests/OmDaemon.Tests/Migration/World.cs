@@ -1,4 +1,4 @@
-// One process in a cluster of three nodes: the daemon's own code on each (LocalNode), a warden by protocol under it, and wires between them that
+// One process, or a group of three, in a cluster of three nodes: the daemon's own code on each (LocalNode), a warden by protocol under it, and wires between them that
 // lose what a test tells them to. What must hold in the end: exactly one body executes, and nobody holds anything half done.
 using Google.Protobuf;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -19,6 +19,7 @@ internal enum Fault
     Restarted,  // warden: the daemon's connection ends, it undoes what it must
     HostRestarted, // warden: the one of node b loses its daemon first
     Hangs,      // pull: until it is given up
+    Ended,      // warden: done, then the process ends, and the answer is lost
 }
 
 internal sealed class World : IDisposable
@@ -27,7 +28,9 @@ internal sealed class World : IDisposable
     public const ulong Key = 0xfeed;
     public const int Pid = 4242;
 
-    private readonly Dictionary<(string Node, string Step), Queue<Fault>> _faults = [];
+    private const ulong Memory = 77; // inode of what the group shares
+
+    private readonly Dictionary<(string Node, string Step, ulong Key), Queue<Fault>> _faults = [];
 
     public World()
     {
@@ -53,6 +56,18 @@ internal sealed class World : IDisposable
     public Dictionary<string, LocalNode> Nodes { get; } = [];
     public HashSet<string> Dead { get; } = [];
 
+    /// <summary>The processes; the first is the leader where they are a group.</summary>
+    public static IReadOnlyList<ulong> Keys { get; } = [Key, Key + 1, Key + 2];
+
+    /// <summary>Processes that are no more.</summary>
+    public HashSet<ulong> Ended { get; } = [];
+
+    /// <summary>In the order in which they were.</summary>
+    public List<ulong> Frozen { get; } = [];
+
+    /// <summary>What wardens were told to restore.</summary>
+    public List<WardenRestore> Restored { get; } = [];
+
     /// <summary>Two bodies executed at one moment.</summary>
     public bool WereTwo { get; private set; }
 
@@ -60,20 +75,29 @@ internal sealed class World : IDisposable
     public HomeDeputy Deputy { get; }
     public FaultPoints Faults { get; }
 
-    public static ProcessImage Image() => new() { Version = 1, Pid = Pid, Name = "program", Extents = { new Extent { Address = 0x1000, Bytes = 1 << 20 } } };
+    public static int PidOf(ulong key) => Pid + (int)(key - Key);
 
-    public void Break(string node, string step, Fault fault, int times = 1)
+    public static ProcessImage Image(ulong key = Key) => new()
     {
-        if (!_faults.TryGetValue((node, step), out Queue<Fault>? queue))
-            _faults[(node, step)] = queue = new Queue<Fault>();
+        Version = 1,
+        Pid = PidOf(key),
+        Name = "program",
+        Extents = { new Extent { Address = 0x1000, Bytes = 1 << 20 } },
+        Files = { new MappedFile { Path = "/dev/zero (deleted)", Device = 1, Inode = Memory, SizeBytes = 1 << 16, Memory = true, Ranges = { new FileRange { Offset = 4096, Bytes = 4096 } } } },
+    };
+
+    public void Break(string node, string step, Fault fault, int times = 1, ulong key = Key)
+    {
+        if (!_faults.TryGetValue((node, step, key), out Queue<Fault>? queue))
+            _faults[(node, step, key)] = queue = new Queue<Fault>();
         for (int i = 0; i < times; i++)
             queue.Enqueue(fault);
     }
 
-    public Fault? Take(string node, string step) =>
-        _faults.TryGetValue((node, step), out Queue<Fault>? queue) && queue.TryDequeue(out Fault fault) ? fault : null;
+    public Fault? Take(string node, string step, ulong key) =>
+        _faults.TryGetValue((node, step, key), out Queue<Fault>? queue) && queue.TryDequeue(out Fault fault) ? fault : null;
 
-    public bool WasHit(string node, string step) => _faults.TryGetValue((node, step), out Queue<Fault>? queue) && queue.Count == 0;
+    public bool WasHit(string node, string step, ulong key = Key) => _faults.TryGetValue((node, step, key), out Queue<Fault>? queue) && queue.Count == 0;
 
     /// <summary>The body is on `node` already, by a first move with epoch 1.</summary>
     public async Task BeginAwayAsync(string node)
@@ -82,14 +106,19 @@ internal sealed class World : IDisposable
         Assert.IsType<MoveOutcome.Moved>(outcome);
     }
 
-    public async Task<MoveOutcome> MoveAsync(string source, string target, uint epoch, bool givenUp = false)
+    public async Task<MoveOutcome> MoveAsync(string source, string target, uint epoch, bool givenUp = false) =>
+        (await MoveGroupAsync(source, target, epoch, 1, givenUp))[0];
+
+    /// <param name="members">How many of Keys.</param>
+    /// <param name="whole">Null: nobody has joined them.</param>
+    public Task<IReadOnlyList<MoveOutcome>> MoveGroupAsync(string source, string target, uint epoch, int members, bool givenUp = false, Failure? whole = null)
     {
-        var order = new MoveOrder(Key, epoch - 1, epoch, Pid, source == Home, target == Home, Seen(source), Seen(target), []);
-        var move = new Move([order], _ => Task.FromResult<Failure?>(null), Deputy, Errands, Faults, Time);
-        return (await Time.RunAsync(move.ConductAsync(new CancellationToken(givenUp), CancellationToken.None)))[0];
+        var orders = Keys.Take(members).Select(key => new MoveOrder(key, epoch - 1, epoch, PidOf(key), source == Home, target == Home, Seen(source), Seen(target), []));
+        var move = new Move([.. orders], _ => Task.FromResult(whole), Deputy, Errands, Faults, Time);
+        return Time.RunAsync(move.ConductAsync(new CancellationToken(givenUp), CancellationToken.None));
     }
 
-    public void Look() => WereTwo |= Wardens.Values.Count(warden => warden.BodyRuns) > 1;
+    public void Look() => WereTwo |= Keys.Any(key => Wardens.Values.Count(warden => warden[key].BodyRuns) > 1);
 
     /// <summary>Lets leases end and errands be repeated.</summary>
     public async Task SettleAsync()
@@ -102,11 +131,18 @@ internal sealed class World : IDisposable
     }
 
     /// <summary>Where the one body executes; fails if there is not exactly one, or anything is pending on a node that lives.</summary>
-    public string BodyAt()
+    public string BodyAt(ulong key = Key)
     {
-        string picture = string.Join(", ", Wardens.Select(entry => $"{entry.Key}: {entry.Value.State} epoch {entry.Value.Epoch}"));
-        string[] bodies = [.. Wardens.Where(entry => !Dead.Contains(entry.Key) && entry.Value.BodyRuns).Select(entry => entry.Key)];
-        Assert.True(bodies.Length == 1, $"{bodies.Length} bodies: {picture}");
+        string picture = string.Join(", ", Wardens.Select(entry => $"{entry.Key}: {entry.Value[key].State} epoch {entry.Value[key].Epoch}"));
+        string[] bodies = [.. Wardens.Where(entry => !Dead.Contains(entry.Key) && entry.Value[key].BodyRuns).Select(entry => entry.Key)];
+        Assert.True(bodies.Length == 1, $"{bodies.Length} bodies of {key:x}: {picture}");
+        AssertSettled();
+        return bodies[0];
+    }
+
+    public void AssertSettled()
+    {
+        string picture = string.Join(", ", Wardens.SelectMany(entry => Keys.Select(key => $"{entry.Key} {key:x}: {entry.Value[key].State} epoch {entry.Value[key].Epoch}")));
         Assert.False(WereTwo, $"two bodies ran at one moment: {picture}");
         foreach ((string node, FakeWarden warden) in Wardens)
         {
@@ -114,9 +150,8 @@ internal sealed class World : IDisposable
                 continue;
             Assert.True(warden.IsSettled, $"{node} is left with something half done: {picture}");
             Assert.False(Ships[node].Offered, $"{node} still offers pages: {picture}");
-            Assert.True(node == Home || (warden.State == Held.Nothing) == (Guests[node].Find(Key) is null), $"{node}'s daemon and warden disagree: {picture}");
+            Assert.True(node == Home || Keys.All(key => (warden[key].State == Held.Nothing) == (Guests[node].Find(key) is null)), $"{node}'s daemon and warden disagree: {picture}");
         }
-        return bodies[0];
     }
 
     public void Dispose() => Errands.Dispose();
@@ -130,29 +165,29 @@ internal sealed class Wire(World world, LocalNode node) : IMoveNode
     public string Node => node.Node;
 
     public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
-        SendAsync("wire Freeze", () => node.FreezeAsync(request, 0, cancellationToken));
+        SendAsync("wire Freeze", request.Key, () => node.FreezeAsync(request, 0, cancellationToken));
 
     public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
-        SendAsync("wire Thaw", () => node.ThawAsync(request, cancellationToken));
+        SendAsync("wire Thaw", request.Key, () => node.ThawAsync(request, cancellationToken));
 
     public Task<Step<RestoreReply>> RestoreAsync(RestoreRequest request, CancellationToken cancellationToken) =>
-        SendAsync("wire Restore", () => node.RestoreAsync(request, World.Home, null, cancellationToken));
+        SendAsync("wire Restore", request.Key, () => node.RestoreAsync(request, World.Home, null, cancellationToken));
 
     public Task<Step<MoveReply>> RunAsync(RunRequest request, CancellationToken cancellationToken) =>
-        SendAsync("wire Run", () => node.RunAsync(request, cancellationToken));
+        SendAsync("wire Run", request.Key, () => node.RunAsync(request, cancellationToken));
 
     public Task<Step<MoveReply>> AbortAsync(KeyRequest request, CancellationToken cancellationToken) =>
-        SendAsync("wire Abort", () => node.AbortAsync(request, cancellationToken));
+        SendAsync("wire Abort", request.Key, () => node.AbortAsync(request, cancellationToken));
 
     public Task<Step<MoveReply>> DiscardAsync(KeyRequest request, CancellationToken cancellationToken) =>
-        SendAsync("wire Discard", () => node.DiscardAsync(request, cancellationToken));
+        SendAsync("wire Discard", request.Key, () => node.DiscardAsync(request, cancellationToken));
 
-    private async Task<Step<T>> SendAsync<T>(string step, Func<Task<Step<T>>> call)
+    private async Task<Step<T>> SendAsync<T>(string step, ulong key, Func<Task<Step<T>>> call)
         where T : class, IMessage
     {
         if (world.Dead.Contains(node.Node))
             return Step<T>.NotSent(new Failure { Message = "dead" });
-        switch (world.Take(node.Node, step))
+        switch (world.Take(node.Node, step, key))
         {
             case Fault.Refused:
                 return Step<T>.Refused(new Failure { Message = "refused by the test" });
@@ -172,28 +207,29 @@ internal sealed class Wire(World world, LocalNode node) : IMoveNode
 
 internal sealed class FakeShip(World world, string node) : IPageShip
 {
-    public bool Offered { get; private set; }
+    private readonly HashSet<ulong> _offered = [];
+
+    public bool Offered => _offered.Count > 0;
+
+    public bool Offers(ulong key) => _offered.Contains(key);
 
     public Outcome Offer(ulong key, uint epoch, ProcessImage image, int memoryPid, string target)
     {
-        if (world.Take(node, "Offer") is not null || Offered)
-            return Failures.Broken(Stage.Ship, "no offer");
-        Offered = true;
-        return Outcome.Done;
+        return world.Take(node, "Offer", key) is not null || !_offered.Add(key) ? Failures.Broken(Stage.Ship, "no offer") : Outcome.Done;
     }
 
     public Task ReleaseAsync(ulong key)
     {
-        Offered = false;
+        _offered.Remove(key);
         return Task.CompletedTask;
     }
 
     public async Task<Outcome<PullResult>> PullAsync(
         string source, ulong key, uint epoch, ProcessImage image, WardenRestoring restoring, CancellationToken cancellationToken)
     {
-        Fault? fault = world.Take(node, "Pull");
+        Fault? fault = world.Take(node, "Pull", key);
         if (fault == Fault.Hangs)
             await Task.Delay(Timeout.Infinite, cancellationToken);
-        return fault is not null || !world.Ships[source].Offered ? Failures.Broken(Stage.Ship, "no pages") : new PullResult(1 << 20, 0, TimeSpan.FromMilliseconds(1));
+        return fault is not null || !world.Ships[source].Offers(key) ? Failures.Broken(Stage.Ship, "no pages") : new PullResult(1 << 20, 0, TimeSpan.FromMilliseconds(1));
     }
 }
