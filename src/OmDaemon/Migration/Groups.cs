@@ -13,7 +13,8 @@ namespace OpenMosix.Daemon.Migration;
 /// <param name="Unknown">Set: the warden did not say, and nobody moves.</param>
 internal sealed record Group(IReadOnlyList<JobProcess> Members, IReadOnlyList<SharedMemory> Memory, Refusal? Refusal, Failure? Unknown = null)
 {
-    public bool IsSame(Group other) => Members.SequenceEqual(other.Members) && other.Refusal is null;
+    /// <summary>It still is what it was, and nobody else has come to it.</summary>
+    public bool IsStill(Group before) => Refusal is null && Members.SequenceEqual(before.Members);
 }
 
 internal sealed class Groups(JobRegistry jobs, IWarden warden, TimeProvider time)

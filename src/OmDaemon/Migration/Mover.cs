@@ -198,7 +198,7 @@ internal sealed partial class Mover(
     private async Task<Failure?> WholeAsync(JobProcess process, Group group, CancellationToken cancellationToken)
     {
         Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
-        return now.Unknown ?? (now.IsSame(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile"));
+        return now.Unknown ?? (now.IsStill(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile"));
     }
 
     private static Failure? GroupHindrance(JobProcess member, JobProcess process, Group group) =>
