@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A process that home has seen end is dead here, too, before whoever waited for it goes on: memory that the two share is
- * then as the dead leave it (robust futexes, get_robust_list(2)), and nothing is written to it any more.
+ * A process that home has seen end is dead here, too, before whoever waited for it goes on: memory that the two share
+ * is then as the dead leave it (robust futexes, get_robust_list(2)), and nothing is written to it any more.
  */
 #include <errno.h>
 #include <fcntl.h>

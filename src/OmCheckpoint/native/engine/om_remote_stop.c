@@ -22,7 +22,8 @@ static void begin(struct om_remote_thread *thread, enum om_quiesce why)
 		om_remote_answer_body(thread, om_remote_restart(thread, om_remote_is_rest(thread)), 0);
 	else if (state->phase == OM_PHASE_CANCELLED || state->phase == OM_PHASE_QUEUED)
 		om_remote_end_cancelled(thread);
-	else if (thread->finished && !thread->awaits_death) /* else quiesce waits for that, too: it does not take long */
+	else if (thread->finished &&
+		 !thread->awaits_death) /* else quiesce waits for that, too: it does not take long */
 		om_remote_finish(thread);
 	else if (thread->finished)
 		return;
