@@ -38,6 +38,9 @@ public static class MemoryFiles
         return null;
     }
 
+    /// <summary>A path, as /proc tells it, of a file that is memory.</summary>
+    public static bool IsNamed(string path) => MappingRules.IsMemoryFile(path);
+
     /// <summary>What is mapped shared at an address at home; null: nothing.</summary>
     public static MappedFile? At(int pid, ulong address)
     {

@@ -142,9 +142,9 @@ internal sealed partial class Mover(
 
     private async Task<MigrateReply> MoveInsideAsync(JobProcess process, Group group, string node, string reason, CancellationToken givenUp)
     {
-        // The one that was asked for leads: it is what the reply is about.
-        List<JobProcess> members = [process, .. group.Members.Where(member => member != process)];
+        // The one that was asked for leads: it is what the reply is about. Who is home already, where it must go, hinders nobody.
         string from = process.Residence.Node;
+        List<JobProcess> members = [process, .. group.Members.Where(member => member != process && (node != options.Node || member.Residence.Node == from))];
         foreach (JobProcess member in members)
         {
             if ((Hindrance(member, member.Residence, node) ?? GroupHindrance(member, process, group)) is { } hindrance)

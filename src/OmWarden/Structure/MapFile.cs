@@ -45,6 +45,12 @@ internal static class MapFile
             return;
         }
         MappedFile file = Identify(guest, slot, fd, stat);
+        // A copy of memory that others write would not show what they do.
+        if (shared && MemoryFiles.IsNamed(file.Path))
+        {
+            guest.GoHome(call, "mmap of shared memory");
+            return;
+        }
         NewMapping.Conduct(guest, call, body => Map(guest, slot, body, wanted, length, call.Args[1], protection, flags, fd, offset, file));
     }
 

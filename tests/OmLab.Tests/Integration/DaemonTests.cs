@@ -63,7 +63,7 @@ public sealed class DaemonTests(ClusterLab lab)
     public async Task HostingDaemon_StoppedWhenTheBodyMustGoHome_BringsItWhenItIsBack()
     {
         lab.Need();
-        const string Shares = "moved python3 -u -c \"import mmap, sys; [print('mapped', len(mmap.mmap(-1, 4096))) for line in sys.stdin]\"";
+        const string Shares = "moved python3 -u -c \"import mmap, sys; file = open('shared', 'w+b'); file.truncate(4096); [print('mapped', len(mmap.mmap(file.fileno(), 4096))) for line in sys.stdin]\"";
         using var job = Job.Start(lab, Shares);
         var mover = new Mover(lab, await job.NextPidAsync(), 17);
         Assert.True(await mover.ToAsync("pc2"), mover.History);
