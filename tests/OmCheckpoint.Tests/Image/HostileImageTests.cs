@@ -55,6 +55,15 @@ public sealed class HostileImageTests
         ["a file larger than disks"] = image => image.Files[0].SizeBytes = ulong.MaxValue,
         ["a range outside its file"] = image => image.Files[0].Ranges[0].Bytes += 1UL << 40,
         ["a range around the world"] = image => image.Files[0].Ranges[0].Offset = ulong.MaxValue - 4095,
+        ["memory in a private mapping"] = image =>
+            image.Files[(int)image.Mappings.First(mapping => mapping.Kind == MappingKind.FilePrivate).File - 1].Memory = true,
+        ["a plain file that is elsewhere already"] = image => Hold(image, memory: false, ranges: false),
+        ["memory that is elsewhere already, with content"] = image => Hold(image, memory: true, ranges: true),
+        ["memory with a range outside"] = image => Memory(image).Ranges.Add(new FileRange { Offset = 1 << 20, Bytes = 4096 }),
+        ["memory with ranges out of order"] = image => Memory(image).Ranges.Add([new FileRange { Offset = 8192, Bytes = 4096 }, new FileRange { Offset = 0, Bytes = 4096 }]),
+        ["memory with more ranges than anybody takes"] = image => Memory(image).Ranges.AddRange(
+            Enumerable.Range(0, ImageFormat.FileRangesMax + 1).Select(number => new FileRange { Offset = (ulong)number * 4096, Bytes = 4096 })),
+        ["memory larger than disks"] = image => Memory(image).SizeBytes = ulong.MaxValue,
         ["a name without end"] = image => image.Files[0].Path = new string('x', 1 << 20),
         ["half the registers"] = image => image.Threads[0].Registers = ByteString.CopyFrom(new byte[100]),
         ["no legacy registers"] = image => image.Threads[0].Xstate.Remove(0),
@@ -98,6 +107,24 @@ public sealed class HostileImageTests
         }
 
         Assert.True(blank.Reap().IsSignaled);
+    }
+
+    /// <summary>A file of its own that nothing shows: it is looked at all the same.</summary>
+    private static MappedFile Memory(ProcessImage image)
+    {
+        var memory = new MappedFile { Path = "/dev/zero (deleted)", SizeBytes = 1 << 20, Memory = true };
+        image.Files.Add(memory);
+        return memory;
+    }
+
+    private static void Hold(ProcessImage image, bool memory, bool ranges)
+    {
+        var file = Memory(image);
+        (file.Memory, file.Held) = (memory, true);
+        if (ranges)
+        {
+            file.Ranges.Add(new FileRange { Offset = 0, Bytes = 4096 });
+        }
     }
 
     private static void AddThread(ProcessImage image, Action<ThreadImage> change)
