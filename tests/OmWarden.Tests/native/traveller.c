@@ -18,8 +18,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORDS	     (1u << 18)
-#define SHARED	     ((char *)0x200000000000ull)
+#define WORDS        (1u << 18)
+#define SHARED       ((char *)0x200000000000ull)
 #define SHARED_BYTES (8u << 20)
 
 static uint64_t *table;
