@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Maps memory and looks at it as it is told: one command a line on standard input, one answer a line on standard output.
- * Mappings have numbers, and the place that goes with the number: at AT(number).
+ * Maps memory and looks at it as it is told: one command a line on standard input, one answer a line on standard
+ * output. Mappings have numbers, and the place that goes with the number: at AT(number).
  */
 #define _GNU_SOURCE
 #include <errno.h>
@@ -15,7 +15,7 @@
 #include <unistd.h>
 
 #define AT(number) ((char *)0x100000000000ull + ((uint64_t)(number) << 32))
-#define PAGE	   4096u
+#define PAGE       4096u
 
 static void say(long result)
 {

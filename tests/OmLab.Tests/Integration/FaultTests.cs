@@ -38,6 +38,31 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
         "
         """;
 
+    /// <summary>Three that share memory: each line is answered when the other two have seen it there, and found the rest of it as it was.</summary>
+    private const string Group = """
+        moved python3 -u -c "
+        import hashlib, mmap, os, sys, time
+        shared = mmap.mmap(-1, 8 << 20)
+        shared[4096:4 << 20] = os.urandom((4 << 20) - 4096)
+        digest = hashlib.sha256(shared[4096:]).digest()
+        for member in (1, 2):
+            if os.fork() == 0:
+                while shared[0] != 255:
+                    if shared[member] != shared[0]:
+                        shared[16 + member] = hashlib.sha256(shared[4096:]).digest() == digest
+                        shared[member] = shared[0]
+                    time.sleep(0.002)
+                os._exit(0)
+        for number, line in enumerate(sys.stdin, 1):
+            shared[0] = number
+            while shared[1] != number or shared[2] != number:
+                time.sleep(0.002)
+            print('echo', line.strip(), hashlib.sha256(shared[4096:]).digest() == digest and shared[17] == shared[18] == 1)
+        shared[0] = 255
+        sys.exit(os.wait()[1] | os.wait()[1])
+        "
+        """;
+
     private readonly HashSet<string> _faulty = [];
 
     /// <summary>Two processes on their way to the same node: one leaves its home, one the node that hosts it.</summary>
@@ -79,6 +104,86 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
         }
 
         await NothingHostedAsync("pc2", "pc3");
+    }
+
+    [Theory]
+    [InlineData("ship")]
+    [InlineData("restore")]
+    [InlineData("commit")]
+    public async Task Target_LosesPowerAtStage_GroupGoesOnAtHome(string stage)
+    {
+        lab.Need();
+        using var talk = await Talk.BeginAsync(lab, 18, Group);
+        await SetFaultAsync("pc3", $"{stage}:hang");
+        Task<bool> move;
+        using (var watch = lab.StartIn("pc3", "omctl", "watch", "--json"))
+        {
+            await watch.WroteAsync("\"watching\"");
+            move = talk.Mover.ToAsync("pc3");
+            await watch.WroteAsync("\"fault\"");
+            (await lab.OmlabAsync("kill", "pc3")).Succeeded();
+            await watch.EndAsync();
+        }
+
+        Assert.False(await move, talk.Mover.History);
+        await talk.SayAsync("after");
+        await NothingLeakedAsync(talk.Pid);
+        (await lab.OmlabAsync("start", "pc3")).Succeeded();
+        await lab.SeeEachOtherAsync();
+        await ToAndHomeAsync(talk, "pc3");
+        await talk.EndAsync();
+        await NothingHostedAsync("pc3");
+    }
+
+    [Theory]
+    [InlineData("pc1", "freeze")]
+    [InlineData("pc1", "snapshot")]
+    [InlineData("pc1", "commit")]
+    [InlineData("pc2", "ship")]
+    [InlineData("pc2", "restore")]
+    [InlineData("pc2", "commit")]
+    public async Task Stage_Fails_GroupGoesOnAtHome(string faulty, string stage)
+    {
+        lab.Need();
+        using var talk = await Talk.BeginAsync(lab, 19, Group);
+        await SetFaultAsync(faulty, $"{stage}:fail");
+        Assert.False(await talk.Mover.ToAsync("pc2"), talk.Mover.History);
+        await talk.SayAsync("after");
+        await NothingLeakedAsync(talk.Pid);
+        await NothingHostedAsync("pc2");
+        await LiftFaultAsync(faulty);
+        await ToAndHomeAsync(talk, "pc2");
+        await talk.EndAsync();
+    }
+
+    /// <summary>Each of them has a gate of its own in one cell: the next warden serves all of them.</summary>
+    [Theory]
+    [InlineData("pc1", "warden", "")]
+    [InlineData("pc1", "warden", "--kill")]
+    [InlineData("pc2", "warden", "")]
+    [InlineData("pc2", "warden", "--kill")]
+    [InlineData("pc2", "daemon", "--kill")]
+    public async Task Service_RestartedWhileAGroupIsAway_AllGoOn(string node, string service, string how)
+    {
+        lab.Need();
+        using var talk = await Talk.BeginAsync(lab, 20, Group);
+        Assert.True(await talk.Mover.ToAsync("pc2"), talk.Mover.History);
+        await talk.SayAsync("there");
+        (await lab.OmlabAsync([.. new[] { "restart", node, service, how }.Where(word => word.Length > 0)])).Succeeded();
+        await talk.SayAsync("after");
+        await lab.SeeEachOtherAsync();
+        await ToAndHomeAsync(talk, "pc3");
+        await talk.EndAsync();
+        await NothingHostedAsync("pc2", "pc3");
+    }
+
+    private async Task ToAndHomeAsync(Talk talk, string node)
+    {
+        Assert.True(await talk.Mover.ToAsync(node), talk.Mover.History);
+        await talk.SayAsync("there after all");
+        Assert.True(await talk.Mover.ToAsync("pc1"), talk.Mover.History);
+        await talk.SayAsync("home");
+        await NothingLeakedAsync(talk.Pid);
     }
 
     [Theory]
@@ -263,9 +368,9 @@ public sealed class FaultTests(FaultTests.Machine lab) : IClassFixture<FaultTest
 
         internal Mover Mover => mover;
 
-        internal static async Task<Talk> BeginAsync(TestLab lab, int seed)
+        internal static async Task<Talk> BeginAsync(TestLab lab, int seed, string script = Script)
         {
-            var job = Job.Start(lab, Script);
+            var job = Job.Start(lab, script);
             var pid = await job.NextPidAsync();
             var talk = new Talk(job, pid, new Mover(lab, pid, seed));
             await talk.SayAsync("before");

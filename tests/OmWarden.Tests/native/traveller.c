@@ -18,7 +18,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define WORDS (1u << 18)
+#define WORDS        (1u << 18)
+#define SHARED       ((char *)0x200000000000ull)
+#define SHARED_BYTES (8u << 20)
 
 static uint64_t *table;
 static volatile sig_atomic_t signals;
@@ -90,6 +92,19 @@ static const char *map(const char *path, char *room, size_t bytes)
 	return room;
 }
 
+/* Memory of its own, or that of another traveller, through what that one has mapped. */
+static const char *share(const char *path)
+{
+	int flags = MAP_SHARED | MAP_FIXED_NOREPLACE | (path ? 0 : MAP_ANONYMOUS);
+	int fd = path ? open(path, O_RDWR) : -1;
+	if (path && fd < 0)
+		return strerror(errno);
+	char *mapped = mmap(SHARED, SHARED_BYTES, PROT_READ | PROT_WRITE, flags, fd, 0);
+	if (fd >= 0)
+		close(fd);
+	return mapped == SHARED ? "shared" : strerror(errno);
+}
+
 int main(int argc, char **argv)
 {
 	static char line[4096], text[8192];
@@ -135,6 +150,15 @@ int main(int argc, char **argv)
 		} else if (!strcmp(line, "map")) {
 			char room[128];
 			snprintf(text, sizeof(text), "map %s", map(rest, room, sizeof(room)));
+		} else if (!strcmp(line, "share")) {
+			snprintf(text, sizeof(text), "%s", share(rest));
+		} else if (!strcmp(line, "put")) {
+			unsigned long page = 0;
+			int value = 0;
+			snprintf(text, sizeof(text), "%s", sscanf(rest, "%lu %d", &page, &value) == 2 ? "put" : "?");
+			SHARED[page * 4096] = (char)value;
+		} else if (!strcmp(line, "get")) {
+			snprintf(text, sizeof(text), "%d", SHARED[strtoul(rest, NULL, 10) * 4096]);
 		} else if (!strcmp(line, "spin")) {
 			answer(log, "spinning");
 			while (!signals)
