@@ -161,7 +161,7 @@ internal sealed partial class Mover(
         IReadOnlyList<MoveOutcome> outcomes;
         try
         {
-            outcomes = await new Move([.. going.Select(one => one.Order)], token => WholeAsync(process, group, token), deputy, errands, faults, time)
+            outcomes = await new Move([.. going.Select(one => one.Order)], token => WholeAsync(process, group, members, token), deputy, errands, faults, time)
                 .ConductAsync(givenUp, _stopping.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -195,8 +195,11 @@ internal sealed partial class Mover(
     }
 
     /// <summary>Once all stand still nobody can join them any more.</summary>
-    private async Task<Failure?> WholeAsync(JobProcess process, Group group, CancellationToken cancellationToken)
+    private async Task<Failure?> WholeAsync(JobProcess process, Group group, List<JobProcess> members, CancellationToken cancellationToken)
     {
+        // What a body brings home would be written over what is there.
+        if (group.Members.Except(members).FirstOrDefault() is { } home)
+            return Failures.Broken(Stage.Freeze, $"process {home.Pid}, which shares its memory, is on {home.Residence.Node}");
         Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
         return now.Unknown ?? (now.IsStill(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile"));
     }
