@@ -6,7 +6,7 @@ namespace OpenMosix.Tables;
 /// <summary>Reads the column of arguments. A size that names another argument takes its width from that one's type.</summary>
 public static partial class ArgumentParser
 {
-    private static readonly string[] Narrow = ["fd", "int", "uint", "mode", "pid", "uid", "dev", "flags", "cmd"];
+    private static readonly string[] Narrow = ["fd", "file", "int", "uint", "mode", "pid", "uid", "dev", "flags", "cmd"];
     private static readonly string[] Wide = ["long", "ulong", "size", "off", "addr", "u64"];
 
     public static IReadOnlyList<Argument> ParseList(string column)
@@ -19,7 +19,7 @@ public static partial class ArgumentParser
     {
         if (Narrow.Contains(text) || Wide.Contains(text))
         {
-            return new Argument(text, ArgumentKind.Value);
+            return new Argument(text, text == "file" ? ArgumentKind.File : ArgumentKind.Value);
         }
         var colon = text.IndexOf(':', StringComparison.Ordinal);
         var word = colon < 0 ? text : text[..colon];

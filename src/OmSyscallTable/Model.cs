@@ -27,6 +27,7 @@ public enum ArgumentKind
     Reference,
     Bad,
     Opaque,
+    File,
 }
 
 /// <summary>The order is that of <c>enum om_size_kind</c> in om_syscalls.h.</summary>

@@ -73,6 +73,14 @@ static void on_due(void *context, uint64_t key, uint32_t slot)
 		world_wake_tracer(w);
 }
 
+static void on_guarded(void *context, uint64_t key, int32_t number)
+{
+	struct world *w = context;
+	(void)number;
+	if (key == KEY)
+		world_add(w, &w->guarded);
+}
+
 static void on_control(void *context, uint64_t key, uint32_t what)
 {
 	struct world *w = context;
@@ -96,6 +104,7 @@ struct om_callbacks world_callbacks(struct world *w)
 		.home_claimed = on_claimed,
 		.home_deputy_gone = on_gone,
 		.home_structural = on_ask,
+		.home_guarded = on_guarded,
 		.remote_structural = on_structural,
 		.remote_signal = on_signal,
 		.remote_due = on_due,

@@ -84,7 +84,7 @@ struct world {
 	struct mail mail[SLOTS];
 	/* Under the lock; each change is told by `changed`. Of all slots. unstoppable: how often the tracer could not
 	 * stop a thread, because home was silent. */
-	unsigned int queued, delivered, due, unstoppable, handed_out;
+	unsigned int queued, delivered, due, unstoppable, handed_out, guarded;
 	struct om_structural structural; /* what was handed out last */
 	struct om_structural structural_of[SLOTS];
 	unsigned int handed_out_of[SLOTS];

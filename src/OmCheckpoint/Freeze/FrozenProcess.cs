@@ -56,6 +56,10 @@ public sealed class FrozenProcess : IDisposable
     public Outcome<BatchResults> Execute(Batch batch, int? tid = null) =>
         Do<BatchResults>(Stage.Freeze, () => _frozen.Agent().Run(batch, _frozen.Of(tid).Tracee));
 
+    /// <summary>Gives it a descriptor of ours (close-on-exec); its number there. Closing it is the caller's affair.</summary>
+    public Outcome<ulong> GiveDescriptor(Microsoft.Win32.SafeHandles.SafeFileHandle descriptor) =>
+        Do<ulong>(Stage.Freeze, () => GivenDescriptor.To(_frozen.Agent(), Pid, descriptor));
+
     public Outcome<Registers> ReadRegisters(int? tid = null) => Do<Registers>(Stage.Freeze, () => _frozen.Of(tid).Tracee.Registers);
 
     /// <summary>The registers it goes on with.</summary>

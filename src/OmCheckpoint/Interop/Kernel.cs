@@ -188,11 +188,17 @@ internal static unsafe partial class Kernel
 
     /// <summary>Opens for reading, close-on-exec. FileStream's own open takes locks and refuses what is not a plain file.</summary>
     /// <returns>0 or errno.</returns>
-    public static int OpenRead(string path, out SafeFileHandle? handle)
+    public static int OpenRead(string path, out SafeFileHandle? handle) => Open(path, 0, out handle);
+
+    /// <summary>Likewise, for writing too.</summary>
+    /// <returns>0 or errno.</returns>
+    public static int OpenWrite(string path, out SafeFileHandle? handle) => Open(path, 2, out handle);
+
+    private static int Open(string path, int access, out SafeFileHandle? handle)
     {
         const int O_CLOEXEC = 0x80000;
         const int O_NONBLOCK = 0x800;
-        var descriptor = OpenRaw(path, O_CLOEXEC | O_NONBLOCK, 0);
+        var descriptor = OpenRaw(path, O_CLOEXEC | O_NONBLOCK | access, 0);
         handle = descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
         return descriptor < 0 ? Marshal.GetLastPInvokeError() : 0;
     }

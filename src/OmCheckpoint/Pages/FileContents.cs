@@ -5,6 +5,7 @@ using Google.Protobuf;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Checkpoint.Snapshot;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.V1;
 
@@ -27,7 +28,7 @@ public static class FileContents
     {
         try
         {
-            foreach (var area in MemoryMap.Read(pid).Where(area => IsLasting(area.Name)).DistinctBy(area => (area.Device, area.Inode)))
+            foreach (var area in MemoryMap.Read(pid).Where(area => IsLasting(area.Name) && !MappingRules.IsWritten(area)).DistinctBy(area => (area.Device, area.Inode)))
             {
                 var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
                 if (Kernel.OpenRead(link, out var file) == 0)
@@ -52,7 +53,7 @@ public static class FileContents
         for (var i = 0; i < image.Files.Count; i++)
         {
             var file = image.Files[i];
-            if (file.ContentSha256.IsEmpty && IsLasting(file.Path) && StateOf(files.Handles[i]) is { } state
+            if (file.ContentSha256.IsEmpty && !file.Memory && IsLasting(file.Path) && StateOf(files.Handles[i]) is { } state
                 && state.Inode == file.Inode && Of(files.Handles[i]) is { } hash)
             {
                 file.ContentSha256 = ByteString.CopyFrom(hash);
@@ -73,7 +74,7 @@ public static class FileContents
     /// <summary>This node's file of the same name, if it has the same content. Whether it had it all the time while it was read, IsStill tells.</summary>
     public static SafeFileHandle? OpenSame(MappedFile wanted)
     {
-        if (wanted.ContentSha256.IsEmpty || !IsLasting(wanted.Path) || Kernel.OpenRead(wanted.Path, out var file) != 0)
+        if (wanted.ContentSha256.IsEmpty || wanted.Memory || !IsLasting(wanted.Path) || Kernel.OpenRead(wanted.Path, out var file) != 0)
         {
             return null;
         }

@@ -5,12 +5,14 @@ namespace OpenMosix.Checkpoint.Pages;
 
 /// <summary>
 /// The name of the memfd that stands for a file of home in a remote: what a later Snapshot there needs to tell which file it is.
-/// "om:DEVICE:INODE:SIZE:MTIME:END-OF-PATH", numbers in hex; "om-memory:" where it is memory that is written. /proc shows it as "/memfd:NAME (deleted)".
+/// "om:DEVICE:INODE:SIZE:MTIME:END-OF-PATH", numbers in hex; "om-memory:" or "om-written:" for MappedFile.memory and .written. /proc shows it as
+/// "/memfd:NAME (deleted)".
 /// </summary>
 public static class RemoteFileName
 {
     private const string Mark = "om:";
     private const string MemoryMark = "om-memory:";
+    private const string WrittenMark = "om-written:";
     private const string Before = "/memfd:";
     private const string Behind = " (deleted)";
 
@@ -25,20 +27,19 @@ public static class RemoteFileName
             path = path[1..];
         }
 
-        return string.Create(CultureInfo.InvariantCulture, $"{(file.Memory ? MemoryMark : Mark)}{file.Device:x}:{file.Inode:x}:{file.SizeBytes:x}:{file.ModifiedNs:x}:{path}");
+        return string.Create(CultureInfo.InvariantCulture, $"{MarkOf(file)}{file.Device:x}:{file.Inode:x}:{file.SizeBytes:x}:{file.ModifiedNs:x}:{path}");
     }
 
     /// <summary>The file that a mapping of a remote stands for, from its name in /proc/PID/maps.</summary>
     public static bool TryDecode(string name, out MappedFile file)
     {
         file = new MappedFile();
-        bool memory = name.StartsWith(Before + MemoryMark, StringComparison.Ordinal);
-        if (!memory && !name.StartsWith(Before + Mark, StringComparison.Ordinal))
+        if (Array.Find([Mark, MemoryMark, WrittenMark], mark => name.StartsWith(Before + mark, StringComparison.Ordinal)) is not { } found)
         {
             return false;
         }
 
-        string text = name[(Before.Length + (memory ? MemoryMark : Mark).Length)..];
+        string text = name[(Before.Length + found.Length)..];
         if (text.EndsWith(Behind, StringComparison.Ordinal))
         {
             text = text[..^Behind.Length];
@@ -51,9 +52,20 @@ public static class RemoteFileName
             return false;
         }
 
-        file = new MappedFile { Device = device, Inode = inode, SizeBytes = size, ModifiedNs = (long)modified, Path = parts[4], Memory = memory };
+        file = new MappedFile
+        {
+            Device = device,
+            Inode = inode,
+            SizeBytes = size,
+            ModifiedNs = (long)modified,
+            Path = parts[4],
+            Memory = found != Mark,
+            Written = found == WrittenMark,
+        };
         return true;
     }
+
+    private static string MarkOf(MappedFile file) => file.Written ? WrittenMark : file.Memory ? MemoryMark : Mark;
 
     private static bool Hex(string text, out ulong value) =>
         ulong.TryParse(text, NumberStyles.HexNumber, CultureInfo.InvariantCulture, out value);

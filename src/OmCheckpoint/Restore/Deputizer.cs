@@ -2,6 +2,7 @@ using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Cpu;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
 using OpenMosix.Protocol.Image;
@@ -126,6 +127,9 @@ internal static class Deputizer
         return arena!;
     }
 
+    /// <summary>What lies on a disk stays there.</summary>
+    private static bool IsOnlyMemory(MappedFile file) => file.Memory && MemoryFiles.IsNamed(file.Path);
+
     /// <summary>The private pages and the shared memory of the skeleton, but for arguments and environment: ps(1) reads them.</summary>
     private static IEnumerable<DropRange> ToDrop(ProcessImage image)
     {
@@ -134,7 +138,7 @@ internal static class Deputizer
         ulong keepTo = (image.Memory.EnvEnd + ImageFormat.PageBytes - 1) & ~(ImageFormat.PageBytes - 1);
         // Of the whole group's: the first deputy that is told to drop it does.
         foreach (var mapping in image.Mappings.Where(mapping => mapping.Kind is MappingKind.FileShared
-            && image.Files[(int)mapping.File - 1].Memory && (mapping.Protection & Mappings.PROT_WRITE) != 0))
+            && IsOnlyMemory(image.Files[(int)mapping.File - 1]) && (mapping.Protection & Mappings.PROT_WRITE) != 0))
         {
             yield return new DropRange(new RemoteAddress(mapping.Start), mapping.End - mapping.Start, MADV_REMOVE);
         }

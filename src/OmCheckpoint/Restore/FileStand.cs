@@ -64,7 +64,7 @@ internal sealed class FileStand
             using var memory = present(image.Files[file]);
             if (memory is not null)
             {
-                _descriptors[file] = GivenDescriptor.To(agent, tracee, memory);
+                _descriptors[file] = GivenDescriptor.To(agent, tracee.Tid, memory);
                 given.Add(file);
             }
             else if (image.Files[file].Held)

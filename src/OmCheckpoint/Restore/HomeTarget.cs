@@ -95,13 +95,14 @@ internal sealed class HomeTarget : IRestoreTarget
 
     private static bool Comes(MappedFile file) => file.Memory && !file.Held;
 
-    /// <summary>The memory itself, which this or another process of the group has kept; empty, if what is in it comes now.</summary>
+    /// <summary>The memory itself, which this or another process of the group has kept; empty, if what is in it comes now, or as what comes makes it.</summary>
     private SafeFileHandle? Present(MappedFile memory)
     {
         var area = _deputy.Agent.Area;
         var file = MemoryFiles.Open(_deputy.Frozen.Pid, memory, area.Base.Value, area.End.Value)
             ?? throw new TraceeException($"{memory.Path} is not mapped at home", Errno.ENOENT);
-        if (Comes(memory) && Kernel.Empty(file) is not 0 and var error)
+        var error = !Comes(memory) ? 0 : memory.Written ? FileContent.ClearOutside(file, memory.Ranges) : Kernel.Empty(file);
+        if (error != 0)
         {
             file.Dispose();
             throw new TraceeException($"emptying {memory.Path}", error);

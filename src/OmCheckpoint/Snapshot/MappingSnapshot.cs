@@ -99,7 +99,7 @@ internal static class MappingSnapshot
         {
             index = image.Files.Count;
             files.Add((area.Device, area.Inode), index);
-            image.Files.Add(Identify(pid, area, MappingRules.IsWritten(area) && memory.Holds(area)));
+            image.Files.Add(Identify(pid, area, memory));
         }
 
         var file = image.Files[index];
@@ -117,7 +117,7 @@ internal static class MappingSnapshot
         return (uint)index + 1;
     }
 
-    private static MappedFile Identify(int pid, MemoryArea area, bool memory)
+    private static MappedFile Identify(int pid, MemoryArea area, SharedMemorySet memory)
     {
         var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
         var error = Kernel.Status(link, out var status);
@@ -141,15 +141,20 @@ internal static class MappingSnapshot
         return file;
     }
 
-    private static MappedFile AtHome(MemoryArea area, Kernel.FileStatus status, bool memory) => new()
+    private static MappedFile AtHome(MemoryArea area, Kernel.FileStatus status, SharedMemorySet memory)
     {
-        Path = area.Name,
-        Device = area.Device,
-        Inode = area.Inode,
-        SizeBytes = (ulong)status.Bytes,
-        ModifiedNs = memory ? 0 : status.ModifiedNs, // it is written all the time
-        Memory = memory,
-    };
+        var moves = MappingRules.IsWritten(area) && memory.Holds(area);
+        return new()
+        {
+            Path = area.Name,
+            Device = area.Device,
+            Inode = area.Inode,
+            SizeBytes = (ulong)status.Bytes,
+            ModifiedNs = moves ? 0 : status.ModifiedNs, // it is written all the time
+            Memory = moves,
+            Written = moves && memory.IsWritten(area),
+        };
+    }
 
     /// <summary>Ranges ascending and apart.</summary>
     private static void Merge(MappedFile file)

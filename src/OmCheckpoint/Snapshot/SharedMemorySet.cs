@@ -7,12 +7,15 @@ namespace OpenMosix.Checkpoint.Snapshot;
 /// <summary>Shared memory that may move, because all who have it move at the same time: at home what is named, elsewhere all that is there.</summary>
 public sealed class SharedMemorySet
 {
-    private readonly HashSet<(ulong Device, ulong Inode)> _named;
+    private readonly Dictionary<(ulong Device, ulong Inode), SharedMemory> _named;
 
-    public SharedMemorySet(IEnumerable<SharedMemory> memory) => _named = [.. memory.Select(one => (one.Device, one.Inode))];
+    public SharedMemorySet(IEnumerable<SharedMemory> memory) => _named = memory.ToDictionary(one => (one.Device, one.Inode));
 
     public static SharedMemorySet None { get; } = new([]);
 
     internal bool Holds(MemoryArea area) =>
-        RemoteFileName.TryDecode(area.Name, out var file) ? file.Memory : _named.Contains((area.Device, area.Inode));
+        RemoteFileName.TryDecode(area.Name, out var file) ? file.Memory : _named.ContainsKey((area.Device, area.Inode));
+
+    /// <summary>At home.</summary>
+    internal bool IsWritten(MemoryArea area) => _named.GetValueOrDefault((area.Device, area.Inode)) is { Written: true };
 }

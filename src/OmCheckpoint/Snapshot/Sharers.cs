@@ -41,8 +41,9 @@ public static class Sharers
 
                 var uses = everyone.SelectMany(other => other.Value.Where(theirs => (theirs.Device, theirs.Inode) == memory).Select(theirs => (Pid: other.Key, Area: theirs))).ToList();
                 var users = uses.Where(use => MappingRules.IsWritten(use.Area)).Select(use => use.Pid).Distinct().Order().ToList();
-                found.Add(memory, new SharedMemory { Device = area.Device, Inode = area.Inode, Name = area.Name, Pids = { users } });
-                reply.Refusal ??= Check(one, area) ?? Copies(uses);
+                var shared = new SharedMemory { Device = area.Device, Inode = area.Inode, Name = area.Name, Pids = { users } };
+                found.Add(memory, shared);
+                reply.Refusal ??= Check(one, area, shared) ?? Copies(uses);
                 foreach (var user in users.Where(pids.Add))
                 {
                     next.Enqueue(user);
@@ -52,7 +53,7 @@ public static class Sharers
 
         reply.Pids.AddRange(pids);
         reply.Memory.AddRange(found.Values);
-        reply.Refusal ??= Descriptors(found, reader);
+        reply.Refusal ??= Descriptors(found.Values, pids, reader);
         return reply;
     }
 
@@ -66,13 +67,13 @@ public static class Sharers
         .Select(path => int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
         .Where(pid => pid != 0);
 
-    /// <summary>Shared memory that is written, and private mappings of what may be such elsewhere.</summary>
+    /// <summary>Shared memory that is written, and other mappings of files, which may be such elsewhere.</summary>
     private static List<MemoryArea> Memory(int pid, Func<int, (ulong Start, ulong End)> hidden)
     {
         try
         {
             var (start, end) = hidden(pid);
-            return [.. MemoryMap.Read(pid).Where(area => (MappingRules.IsWritten(area) || MappingRules.IsMemoryFile(area.Name)) && !area.Overlaps(start, end))];
+            return [.. MemoryMap.Read(pid).Where(area => (MappingRules.IsWritten(area) || area.IsFile) && !area.Overlaps(start, end))];
         }
         catch (Exception gone) when (gone is TraceeException or UnauthorizedAccessException)
         {
@@ -80,8 +81,8 @@ public static class Sharers
         }
     }
 
-    /// <summary>Whether nobody can see the memory but through a mapping: no name leads to it. And whether it can be written again at home.</summary>
-    private static Refusal? Check(int pid, MemoryArea area)
+    /// <summary>Whether it can be written again at home. And whether others can see it than those who have it mapped: by a name that leads to it.</summary>
+    private static Refusal? Check(int pid, MemoryArea area, SharedMemory shared)
     {
         const uint F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16;
         if (area.Name.StartsWith("/SYSV", StringComparison.Ordinal))
@@ -90,11 +91,13 @@ public static class Sharers
         }
 
         var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
-        if (!MappingRules.IsMemoryFile(area.Name) || Kernel.Status(link, out var status) != 0 || !status.IsRegular || status.Links != 0
-            || Kernel.OpenRead(link, out var memory) != 0)
+        if (Kernel.Status(link, out var status) != 0 || !status.IsRegular || Kernel.OpenRead(link, out var memory) != 0)
         {
             return Refusals.SharedMemory(area.ToString());
         }
+
+        (shared.FileDevice, shared.FileInode) = (status.Device, status.Inode);
+        shared.Written = status.Links != 0 || !MappingRules.IsMemoryFile(area.Name);
 
         using (memory)
         {
@@ -107,10 +110,12 @@ public static class Sharers
         ? Refusals.SharedMemory($"{copy} of process {use.Pid}")
         : null;
 
-    /// <summary>Nor a descriptor. Anonymous memory never has one.</summary>
-    private static Refusal? Descriptors(Dictionary<(ulong Device, ulong Inode), SharedMemory> found, int reader)
+    /// <summary>Or by a descriptor, which only those may have who move with it. Anonymous memory never has one.</summary>
+    private static Refusal? Descriptors(IEnumerable<SharedMemory> all, SortedSet<int> group, int reader)
     {
-        if (found.Values.All(memory => memory.Name.StartsWith("/dev/zero", StringComparison.Ordinal)))
+        var found = all.Where(memory => memory.FileInode != 0 && !memory.Name.StartsWith("/dev/zero", StringComparison.Ordinal))
+            .ToDictionary(memory => (memory.FileDevice, memory.FileInode));
+        if (found.Count == 0)
         {
             return null;
         }
@@ -121,10 +126,17 @@ public static class Sharers
             {
                 foreach (var link in Directory.EnumerateFileSystemEntries($"/proc/{pid}/fd"))
                 {
-                    if (Kernel.Status(link, out var status) == 0 && found.TryGetValue((status.Device, status.Inode), out var memory))
+                    if (Kernel.Status(link, out var status) != 0 || !found.TryGetValue((status.Device, status.Inode), out var memory))
+                    {
+                        continue;
+                    }
+
+                    if (!group.Contains(pid))
                     {
                         return Refusals.SharedMemory($"{memory.Name}, open as descriptor {Path.GetFileName(link)} of process {pid}");
                     }
+
+                    memory.Written = true;
                 }
             }
             catch (Exception gone) when (gone is IOException or UnauthorizedAccessException)

@@ -19,7 +19,7 @@ internal static class GivenDescriptor
     private const int DescriptorAt = 16;
 
     /// <returns>Its number there.</returns>
-    public static ulong To(Agent agent, Tracee tracee, SafeFileHandle descriptor)
+    public static ulong To(Agent agent, int pid, SafeFileHandle descriptor)
     {
         var make = agent.NewBatch();
         var pair = make.Reserve(2 * sizeof(int));
@@ -29,7 +29,7 @@ internal static class GivenDescriptor
         var theirs = BinaryPrimitives.ReadInt32LittleEndian(made[sizeof(int)..]);
         try
         {
-            var error = Kernel.TakeDescriptor(tracee.Tid, ours, out var socket);
+            var error = Kernel.TakeDescriptor(pid, ours, out var socket);
             using (socket)
             {
                 error = error != 0 ? error : Kernel.SendDescriptor(socket!, descriptor);

@@ -1,4 +1,4 @@
-// Bodies that have to go home: at home, a Return that another node (or its own warden) asks for; on a hosting node, asking the home for it until it
+// Bodies that have to go home: at home, a Return that another node or its own warden asks for; on a hosting node, asking the home for it until it
 // is done. The body waits meanwhile, so it is asked again as long as the body is here.
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
@@ -94,7 +94,7 @@ internal sealed partial class HomeComing(
         TimeSpan pause = FirstPause;
         try
         {
-            while (guests.Find(key) is { } guest && !await AskHomeAsync(guest, reason).ConfigureAwait(false))
+            while (!await IsDoneAsync(key, reason).ConfigureAwait(false))
             {
                 await Task.Delay(pause, time, _stopping.Token).ConfigureAwait(false);
                 pause = pause * 2 < LongestPause ? pause * 2 : LongestPause;
@@ -109,6 +109,10 @@ internal sealed partial class HomeComing(
             _asking.TryRemove(key, out _);
         }
     }
+
+    private async Task<bool> IsDoneAsync(ulong key, string reason) =>
+        guests.Find(key) is { } guest ? await AskHomeAsync(guest, reason).ConfigureAwait(false)
+        : jobs.FindByKey(key) is not { Residence.Place: not Place.Native } process || await BringAsync(process, reason, _stopping.Token).ConfigureAwait(false) is null;
 
     private async Task<bool> AskHomeAsync(Guest guest, string reason)
     {

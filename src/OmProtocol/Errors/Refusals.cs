@@ -13,7 +13,7 @@ public static class Refusals
         Make("leader-exited", "its first thread has ended", "a process whose main() has called pthread_exit stays where it is; let that thread wait for the others");
 
     public static Refusal SharedMemory(string mapping) =>
-        Make("shared-memory", mapping, "it can be seen at home without being mapped, or a process that is of no job has it, too: use anonymous shared memory, or unlink and close it once it is mapped");
+        Make("shared-memory", mapping, "somebody else has it, too, who would not move with it: start all who use it in one job, or end the others");
 
     public static Refusal SystemVSharedMemory(string mapping) =>
         Make("sysv-shared-memory", mapping, "detach it (shmdt) before the move");

@@ -115,6 +115,11 @@ public static class ImageValidation
                 return $"{file.Path} cannot be held elsewhere";
             }
 
+            if (file.Written && !file.Memory)
+            {
+                return $"{file.Path} is written and no memory";
+            }
+
             if (file.ContentSha256.Length is not (0 or 32))
             {
                 return $"the content of {file.Path} has an impossible hash";

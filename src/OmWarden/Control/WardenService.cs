@@ -63,6 +63,8 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
         On<HomeProcess>(key, home => home.EndIfExecuted());
     }
 
+    public void Guarded(ulong key, int number) => (held.Find(key) as HomeProcess)?.Wanted($"{Protocol.Syscalls.SyscallTable.NameOf(number)} of a file that is mapped");
+
     private byte[] Answer(HomeProcess process, HomeSide side, uint kind, ReadOnlySpan<byte> request)
     {
         try

@@ -2,6 +2,7 @@
 // the body asks: on that one everything may be used until it has answered. On others: what takes the lock; the rest not beside Dispose.
 using System.Runtime.InteropServices;
 using OpenMosix.Checkpoint.Tracing;
+using OpenMosix.Protocol.V1;
 using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Forward;
@@ -83,6 +84,15 @@ internal sealed unsafe class HomeSide : IDisposable
 
     /// <summary>The calls of the body's thread wait until all of ours are made.</summary>
     internal void Reserve(uint slot, bool reserved) => OmEngine.om_home_reserve(handle, slot, reserved);
+
+    /// <summary>Replaces what was said before: calls that mean the data of these files wait for the body to come home. False: no memory.</summary>
+    internal bool Guard(IReadOnlyList<SharedMemory> memory)
+    {
+        OmEngine.om_file_id[] files = [.. memory.Select(one => new OmEngine.om_file_id { device = one.FileDevice, inode = one.FileInode })];
+        lock (gate)
+            fixed (OmEngine.om_file_id* ids = files)
+                return closed || OmEngine.om_home_guard(handle, ids, (uint)files.Length) == 0;
+    }
 
     /// <summary>Where Call's data lies in the deputy.</summary>
     internal ulong DataAddress(uint slot) => OmEngine.om_home_data_address(handle, slot);

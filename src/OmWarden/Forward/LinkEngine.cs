@@ -44,6 +44,7 @@ internal sealed unsafe class LinkEngine : IDisposable
                     home_claimed = &OnClaimed,
                     home_deputy_gone = &OnDeputyGone,
                     home_structural = &OnHomeStructural,
+                    home_guarded = &OnHomeGuarded,
                     remote_structural = &OnRemoteStructural,
                     remote_signal = &OnRemoteSignal,
                     remote_due = &OnRemoteDue,
@@ -89,6 +90,9 @@ internal sealed unsafe class LinkEngine : IDisposable
     {
         To(context).AskedHome(key, call, kind, new(request, (int)bytes));
     }
+
+    [UnmanagedCallersOnly]
+    private static void OnHomeGuarded(nint context, ulong key, int number) => To(context).Guarded(key, number);
 
     [UnmanagedCallersOnly]
     private static void OnRemoteStructural(nint context, ulong key, OmEngine.om_structural* call) =>

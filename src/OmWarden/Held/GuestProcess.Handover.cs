@@ -55,6 +55,7 @@ internal sealed partial class GuestProcess
             EndFromHome(refused.Message);
             return;
         }
+        cell!.Written.Keep(bodyPid);
         Threads.Fill(remote!.Threads().Select(thread => new GuestThread(thread.Slot, Processes.InnermostTid(thread.Tid), thread.Tid)));
     }
 

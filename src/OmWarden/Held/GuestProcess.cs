@@ -189,7 +189,8 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         Outcome<SafeFileHandle?> finished = restoring!.Finish(new() { SeccompProgram = SyscallTable.SeccompFilter });
         if (!finished.Ok)
             return Replies.Failed(finished.Failure);
-        gate = cell!.Serve(Name, finished.Value!, out int errno);
+        cell!.Written.Keep(bodyPid);
+        gate = cell.Serve(Name, finished.Value!, out int errno);
         if (gate is null)
             return Replies.Failed(Broken(Stage.Restore, "serving the cell", errno));
         engineState = Memfd.Create("om-guest", OmEngine.StateBytes(image.AgentSlots));
@@ -246,6 +247,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         }
         while (WentOnWithSignal());
         State = GuestState.RemoteFrozen;
+        WriteBackUnmapped();
         long between = Stopwatch.GetTimestamp();
         Outcome<ProcessImage> described = frozen.Snapshot(new()
         {
@@ -454,6 +456,8 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
             return false;
         int signal = waitStatus & 0x7f;
         LogBodyEnded(Key, waitStatus);
+        if (State is GuestState.Remote)
+            WriteBackLast(Threads.All.First().Slot);
         if (State is GuestState.Remote && remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(0, signal), out int errno) is null)
             LogHomeNotTold(Key, errno);
         Discard();

@@ -33,6 +33,7 @@ internal sealed partial class HomeProcess
             State = HomeState.Deputy,
             deputy = deputy! with { Pid = childPid, Threads = [new DeputyThread(Leader, childPid)], Arena = arena },
             parentKey = Key,
+            guarded = guarded,
         };
         if (child.BeginForked(State == HomeState.DeputyKept, bodyNode, out int errno))
             return child;

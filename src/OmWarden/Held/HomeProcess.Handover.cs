@@ -12,6 +12,7 @@ namespace OpenMosix.Warden.Held;
 internal sealed partial class HomeProcess
 {
     internal const string StoreKind = "home";
+    private const int ENOMEM = 12;
 
     private Record<HandoverHome>? record;
     private SafeFileHandle? engineState;
@@ -39,6 +40,7 @@ internal sealed partial class HomeProcess
             parentKey = left.ParentKey,
             leaderKey = left.LeaderKey,
             image = left.Kept,
+            guarded = left.Guarded,
             State = left.Kept is null ? HomeState.Deputy : HomeState.DeputyKept,
             deputy = new(left.Pid, new AgentArea(new RemoteAddress(left.AgentArea), left.AgentSlots), [], arena,
                 [.. left.Drop.Select(range => new DropRange(new RemoteAddress(range.Address), range.Bytes, range.Advice))]),
@@ -50,7 +52,10 @@ internal sealed partial class HomeProcess
     {
         Side = HomeSide.Open(Context.Engine!, Key, pid, pidfd, deputy!.Arena, deputy.Area, engineState, out errno);
         told = Side?.Presented > 0; // else its body begins under this warden
-        return Side is not null;
+        if (Side is null || GuardServed())
+            return Side is not null;
+        errno = ENOMEM;
+        return false;
     }
 
     /// <summary>A new deputy's threads are made known. False and errno when the engine refuses.</summary>
@@ -85,6 +90,7 @@ internal sealed partial class HomeProcess
         Kept = State is HomeState.Deputy ? null : image,
         ParentKey = parentKey,
         LeaderKey = leaderKey,
+        Guarded = { guarded },
         Drop = { deputy.Drop.Select(range => new HandoverRange { Address = range.Address.Value, Bytes = range.Bytes, Advice = range.Advice }) },
     });
 

@@ -128,6 +128,7 @@ internal sealed partial class HomeProcess : HeldProcess
             BytesOut = counters.bytes_out,
             Refused = counters.refused,
             Presented = Side?.Presented ?? 0,
+            BringHome = Away ? whyHome : "",
             Role = State switch
             {
                 HomeState.Frozen => Protocol.V1.HeldProcess.Types.Role.Frozen,
@@ -157,6 +158,11 @@ internal sealed partial class HomeProcess : HeldProcess
             return Gone(Replies.Failed(described.Failure));
         }
         image = described.Value;
+        if (GuardFiles([.. request.Memory.Where(memory => memory.Written)]) is { } unguarded)
+        {
+            frozen.Dispose();
+            return Gone(Replies.Failed(Failures.Refused(Stage.Snapshot, unguarded)));
+        }
         foreach (ThreadImage thread in image.Threads)
             thread.Affinity = ByteString.CopyFrom(Affinity.Of(thread.Tid));
         State = HomeState.Frozen;
@@ -225,6 +231,7 @@ internal sealed partial class HomeProcess : HeldProcess
             WriteRecord();
             DropPages();
         }
+        TellWanted();
         return Replies.Done();
     }
 
@@ -268,6 +275,7 @@ internal sealed partial class HomeProcess : HeldProcess
             {
                 MemoryPid = pid,
                 FileBase = { restoring.FileBases },
+                FileKept = { returning.Files.Select(file => file is { Written: true, Held: false }) },
                 RestoreUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds,
             },
         };
@@ -347,6 +355,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private FromWarden Gone(FromWarden reply)
     {
         State = HomeState.Native;
+        Context.Guards.Remove(Key);
         EndHandover();
         deputy?.Dispose();
         pidfd.Dispose();

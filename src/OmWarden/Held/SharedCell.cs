@@ -52,6 +52,16 @@ internal sealed class SharedCell
     internal CellClock Clock => process.Clock;
     internal int InitPid => process.InitPid;
     internal string CgroupName => process.CgroupName;
+    internal WrittenFiles Written { get; } = new();
+
+    internal IReadOnlyCollection<ICellBody> Bodies
+    {
+        get
+        {
+            lock (gate)
+                return [.. bodies.Values];
+        }
+    }
 
     /// <summary>Held from the choice of the next number until what gets it is there.</summary>
     internal Lock Births { get; } = new();
@@ -136,13 +146,8 @@ internal sealed class SharedCell
     }
 
     /// <summary>Shared memory that a body here has; the caller's to close.</summary>
-    internal SafeFileHandle? Memory(MappedFile memory)
-    {
-        ICellBody[] all;
-        lock (gate)
-            all = [.. bodies.Values];
-        return all.Select(body => MemoryFiles.Open(body.HostPid, memory)).FirstOrDefault(found => found is not null);
-    }
+    internal SafeFileHandle? Memory(MappedFile memory) =>
+        Bodies.Select(body => MemoryFiles.Open(body.HostPid, memory)).FirstOrDefault(found => found is not null);
 
     /// <summary>A blank child for another one of the group, whose pidfd is the caller's.</summary>
     /// <exception cref="CellException"/>
@@ -194,6 +199,7 @@ internal sealed class SharedCell
         {
             if (bodies.GetValueOrDefault(body.InnerPid) == body)
                 bodies.Remove(body.InnerPid);
+            Written.Stays(body);
             if (loosened.Remove(body) && loosened.Count == 0 && bodies.Count > 0)
                 memory?.Tighten();
             if (bodies.Count > 0 || ended)
@@ -249,6 +255,7 @@ internal sealed class SharedCell
     private bool End()
     {
         memory?.Dispose();
+        Written.Dispose();
         bool removed = process.End();
         foreach (CellGate each in gates.Values)
             each.Dispose();

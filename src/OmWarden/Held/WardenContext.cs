@@ -16,6 +16,7 @@ internal sealed class WardenContext(WardenOptions options, CgroupTree cgroups, D
     internal HeldProcesses Held { get; } = new();
     internal HashSet<uint> TakenIds { get; } = [];
     internal Sleepers Sleepers { get; } = new();
+    internal FileGuards Guards => field ??= new(key => (Held.Find(key) as HomeProcess)?.Wanted("a file that it has mapped is being opened at home"));
     internal string Node { get; set; } = "";
     internal LinkEngine? Engine { get; set; }
 

@@ -44,6 +44,7 @@ internal static unsafe partial class OmEngine
         internal delegate* unmanaged<nint, ulong, uint, void> home_claimed;
         internal delegate* unmanaged<nint, ulong, void> home_deputy_gone;
         internal delegate* unmanaged<nint, ulong, ulong, uint, byte*, uint, void> home_structural;
+        internal delegate* unmanaged<nint, ulong, int, void> home_guarded;
         internal delegate* unmanaged<nint, ulong, om_structural*, void> remote_structural;
         internal delegate* unmanaged<nint, ulong, uint, om_signal*, ulong, void> remote_signal;
         internal delegate* unmanaged<nint, ulong, uint, void> remote_due;
@@ -92,6 +93,12 @@ internal static unsafe partial class OmEngine
     }
 
     [StructLayout(LayoutKind.Sequential)]
+    internal struct om_file_id
+    {
+        internal ulong device, inode;
+    }
+
+    [StructLayout(LayoutKind.Sequential)]
     internal struct om_usage
     {
         internal ulong user_ns, system_ns, minor_faults, major_faults, most_resident_kib, voluntary_switches, involuntary_switches;
@@ -132,6 +139,8 @@ internal static unsafe partial class OmEngine
     internal static partial int om_home_threads(nint home, uint* slots, int* tids, uint capacity);
     [LibraryImport(Library)]
     internal static partial int om_home_call(nint home, uint slot, long number, ulong* args, void* data, uint bytes, long* result);
+    [LibraryImport(Library)]
+    internal static partial int om_home_guard(nint home, om_file_id* files, uint count);
     [LibraryImport(Library)]
     internal static partial void om_home_reserve(nint home, uint slot, [MarshalAs(UnmanagedType.U1)] bool reserved);
     [LibraryImport(Library)]

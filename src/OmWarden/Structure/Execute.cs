@@ -19,8 +19,15 @@ internal static class Execute
         int error = Gather(guest, call, at, shift, out ExecuteRequest? request);
         if (error == 0)
         {
+            guest.WriteBackLeaving(call.Slot);
             byte[]? reply = guest.Remote.Ask(HomeRequest.Execute, HomeRequest.Of(call.Slot, request!.Write()), out int errno);
             long result = reply is { Length: 8 } ? BinaryPrimitives.ReadInt64LittleEndian(reply) : -(errno == 0 ? EIO : errno);
+            if (result == HomeRequest.ComesHome)
+            {
+                guest.StaysHere();
+                guest.GoHome(call, "execve with a descriptor of a file that is mapped");
+                return;
+            }
             if (result == 0)
             {
                 guest.EndFromHome("execve");
@@ -28,6 +35,7 @@ internal static class Execute
             }
             error = (int)-result;
         }
+        guest.StaysHere();
         guest.Remote.Answer(call.Notification, -error);
     }
 

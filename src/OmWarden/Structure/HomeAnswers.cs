@@ -39,6 +39,8 @@ internal static class HomeAnswers
             HomeRequest.Execute => ExecuteAtHome.Run(process, side, slot, what),
             HomeRequest.ThreadExit when what.Length == 4 => side.Exit(slot, BinaryPrimitives.ReadInt32LittleEndian(what)),
             HomeRequest.ForkUndone => ForkAtHome.Undo(process, side, slot),
+            HomeRequest.WriteBack when what.Length >= 4 * sizeof(ulong) => WriteBack(process, what),
+            HomeRequest.GiveUpFile when what.Length == 2 * sizeof(ulong) => GiveUpFile(process, what),
             _ => -EINVAL,
         };
         return HomeRequest.Result(result);
@@ -79,6 +81,22 @@ internal static class HomeAnswers
         }
         // Still there only if it is SIGKILL, or the init of a pid namespace, which its own signals do not kill.
         Processes.SendSignal(process.Pidfd, SIGKILL);
+        return 0;
+    }
+
+    private static long WriteBack(HomeProcess process, ReadOnlySpan<byte> what)
+    {
+        ulong device = BinaryPrimitives.ReadUInt64LittleEndian(what), inode = BinaryPrimitives.ReadUInt64LittleEndian(what[8..]);
+        long offset = BinaryPrimitives.ReadInt64LittleEndian(what[16..]), bytes = BinaryPrimitives.ReadInt64LittleEndian(what[24..]);
+        ReadOnlySpan<byte> data = what[32..];
+        if (offset < 0 || bytes <= 0 || offset > long.MaxValue - bytes || data.Length != 0 && data.Length != bytes)
+            return -EINVAL;
+        return -(data.IsEmpty ? process.ClearBack(device, inode, offset, bytes) : process.WriteBack(device, inode, offset, data));
+    }
+
+    private static long GiveUpFile(HomeProcess process, ReadOnlySpan<byte> what)
+    {
+        process.GiveUpFile(BinaryPrimitives.ReadUInt64LittleEndian(what), BinaryPrimitives.ReadUInt64LittleEndian(what[8..]));
         return 0;
     }
 

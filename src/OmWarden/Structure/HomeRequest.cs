@@ -28,6 +28,13 @@ internal static class HomeRequest
     /// <summary>uint64 address, bytes, protection, flags of mmap(2): shared anonymous memory there. Reply: int64 result, uint64 device, uint64 inode of it.</summary>
     internal const uint MapMemory = 9;
 
+    /// <summary>uint64 device, inode, offset, bytes; then as many bytes of data, or none: zeros. What the memory of a file (MappedFile.written) has there.</summary>
+    internal const uint WriteBack = 10;
+    /// <summary>uint64 device, inode: all of it has been written back, and nobody has it mapped here any more.</summary>
+    internal const uint GiveUpFile = 11;
+
+    /// <summary>Result of Execute: the body is to come home first, and call again.</summary>
+    internal const long ComesHome = 1;
     internal const int MapMemoryReplyBytes = 24;
     internal const int SlotBytes = 4;
     internal const int ForkReplyBytes = 24;

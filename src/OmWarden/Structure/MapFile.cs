@@ -2,6 +2,7 @@
 // address (decision 0004). The content comes through the deputy's pread64 into a shared staging mapping, so that the cell is charged.
 using System.Buffers.Binary;
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Tracing;
@@ -37,6 +38,12 @@ internal static class MapFile
             guest.Remote.Answer(call.Notification, offset % PageBytes != 0 ? -EINVAL : -EBADF);
             return;
         }
+        (ulong, ulong) identity = (BinaryPrimitives.ReadUInt64LittleEndian(stat), BinaryPrimitives.ReadUInt64LittleEndian(stat[8..]));
+        if (regular && guest.Cell.Written.Find(identity.Item1, identity.Item2) is { } written)
+        {
+            MapWritten(guest, call, shared, written);
+            return;
+        }
         // What a device, or writing to a shared file, means cannot be copied: the body goes to where the file is. An unaligned
         // offset goes on to the deputy's mmap, which says what is wrong with it.
         if (known == 0 && (!regular || shared && (protection & PROT_WRITE) != 0))
@@ -53,6 +60,26 @@ internal static class MapFile
         }
         NewMapping.Conduct(guest, call, body => Map(guest, slot, body, wanted, length, call.Args[1], protection, flags, fd, offset, file));
     }
+
+    // It came along: the same memory again.
+    private static void MapWritten(GuestProcess guest, StructuralCall call, bool shared, MappedFile file)
+    {
+        using SafeFileHandle? memory = shared ? guest.Cell.Written.Open(file.Device, file.Inode) : null;
+        if (memory is null)
+        {
+            guest.GoHome(call, "mmap of a copy of a file that is mapped shared");
+            return;
+        }
+        ulong length = (call.Args[1] + PageBytes - 1) & ~(PageBytes - 1), protection = call.Args[2], flags = call.Args[3], fd = call.Args[4], offset = call.Args[5];
+        NewMapping.Conduct(guest, call, body => NewMapping.Make(body, call.Args[0], length, flags, address =>
+        {
+            long home = AtHome(guest, call.Slot, address, call.Args[1], protection, flags, fd, offset);
+            return home < 0 ? home : NewMapping.ShowPresent(body, memory, address, length, protection, flags, offset);
+        }));
+    }
+
+    private static long AtHome(GuestProcess guest, uint slot, ulong address, ulong length, ulong protection, ulong flags, ulong fd, ulong offset) => guest.Remote.Call(
+        slot, SYS_mmap, [address, length, protection, flags & ~NewMapping.MAP_FIXED_NOREPLACE | NewMapping.MAP_FIXED, fd, offset]);
 
     // As a later Snapshot here has to speak of it, so that home and the next host know which file it is (decision 0004).
     private static MappedFile Identify(GuestProcess guest, uint slot, ulong fd, ReadOnlySpan<byte> stat)
@@ -72,7 +99,7 @@ internal static class MapFile
     private static long Map(GuestProcess guest, uint slot, FrozenProcess body, ulong wanted, ulong length, ulong exactLength, ulong protection, ulong flags, ulong fd,
         ulong offset, MappedFile file) => NewMapping.Make(body, wanted, length, flags, address =>
     {
-        long home = guest.Remote.Call(slot, SYS_mmap, [address, exactLength, protection, flags & ~NewMapping.MAP_FIXED_NOREPLACE | NewMapping.MAP_FIXED, fd, offset]);
+        long home = AtHome(guest, slot, address, exactLength, protection, flags, fd, offset);
         ulong shown = file.SizeBytes > offset ? Math.Min(length, file.SizeBytes - offset) : 0;
         return home < 0 ? home : NewMapping.Show(
             body, file, address, length, protection, flags, offset, memfd => shown > 0 ? Copy(guest, slot, body, memfd, shown, fd, offset) : 0);

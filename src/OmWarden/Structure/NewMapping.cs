@@ -1,6 +1,7 @@
 // mmap of what the skeleton has, too: the body's kernel chooses the address, the deputy's decides all errors, and the body gets a memfd that stands for what
 // home has mapped there (decision 0004).
 using System.Text;
+using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Freeze;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Tracing;
@@ -76,6 +77,21 @@ internal static class NewMapping
         finally
         {
             One(body, SYS_close, memfd);
+        }
+    }
+
+    /// <summary>Maps what is here already; it stays the caller's.</summary>
+    internal static long ShowPresent(FrozenProcess body, SafeFileHandle memory, ulong address, ulong length, ulong protection, ulong flags, ulong offset)
+    {
+        if (body.GiveDescriptor(memory) is not { Ok: true } given)
+            return -ENOMEM;
+        try
+        {
+            return One(body, SYS_mmap, address, length, protection, flags & ~MAP_FIXED_NOREPLACE | MAP_FIXED, given.Value, offset);
+        }
+        finally
+        {
+            One(body, SYS_close, given.Value);
         }
     }
 

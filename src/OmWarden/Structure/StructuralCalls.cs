@@ -8,7 +8,7 @@ namespace OpenMosix.Warden.Structure;
 
 internal static class StructuralCalls
 {
-    private const int mmap = 9, rt_sigaction = 13, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, kill = 62,
+    private const int mmap = 9, rt_sigaction = 13, msync = 26, clone = 56, fork = 57, vfork = 58, execve = 59, exit = 60, kill = 62,
         rt_sigqueueinfo = 129, exit_group = 231, tgkill = 234, rt_tgsigqueueinfo = 297, execveat = 322, clone3 = 435;
     private const ulong CLONE_THREAD = 0x10000;
     private const ulong MAP_SHARED_ANONYMOUS = 0x21;
@@ -34,6 +34,9 @@ internal static class StructuralCalls
             case mmap:
                 MapFile.Conduct(guest, call);
                 break;
+            case msync:
+                SynchronizeMemory.Conduct(guest, call);
+                break;
             case execve or execveat:
                 Execute.Conduct(guest, call);
                 break;
@@ -41,6 +44,7 @@ internal static class StructuralCalls
                 ThreadEnd.Conduct(guest, call);
                 break;
             case exit or exit_group:
+                guest.WriteBackLast(call.Slot);
                 guest.Remote.Ask(HomeRequest.Exit, HomeRequest.Number(call.Slot, (int)call.Args[0]), out _);
                 guest.EndFromHome("exit");
                 break;

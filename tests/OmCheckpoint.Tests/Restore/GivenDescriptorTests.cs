@@ -17,7 +17,7 @@ public sealed class GivenDescriptorTests
             using var given = File.OpenHandle(path);
             var number = InAgent(guest.Pid, (agent, tracee) =>
             {
-                var there = GivenDescriptor.To(agent, tracee, given);
+                var there = GivenDescriptor.To(agent, tracee.Tid, given);
                 Assert.Equal(path, new FileInfo(Sharing.Invariant($"/proc/{guest.Pid}/fd/{there}")).LinkTarget);
                 Assert.Contains("flags:\t02", File.ReadAllText(Sharing.Invariant($"/proc/{guest.Pid}/fdinfo/{there}")), StringComparison.Ordinal); // O_CLOEXEC
                 Assert.Equal(before.Count + 1, Descriptors(guest.Pid).Count);
@@ -44,7 +44,7 @@ public sealed class GivenDescriptorTests
         using var given = File.OpenHandle("/dev/null");
         InAgent(guest.Pid, (agent, tracee) =>
         {
-            Assert.Equal(Errno.EMFILE, Assert.Throws<TraceeException>(() => GivenDescriptor.To(agent, tracee, given)).Error);
+            Assert.Equal(Errno.EMFILE, Assert.Throws<TraceeException>(() => GivenDescriptor.To(agent, tracee.Tid, given)).Error);
             return 0;
         });
         Assert.Equal(before, Descriptors(guest.Pid));
@@ -58,7 +58,7 @@ public sealed class GivenDescriptorTests
         guest.Must("exhaust 3");
         var before = Descriptors(guest.Pid);
         using var given = File.OpenHandle("/dev/null");
-        var number = InAgent(guest.Pid, (agent, tracee) => GivenDescriptor.To(agent, tracee, given));
+        var number = InAgent(guest.Pid, (agent, tracee) => GivenDescriptor.To(agent, tracee.Tid, given));
         guest.Must($"close {number}");
         Assert.Equal(before, Descriptors(guest.Pid));
     }

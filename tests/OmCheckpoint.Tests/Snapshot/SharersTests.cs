@@ -54,7 +54,7 @@ public sealed class SharersTests
     [RootTheory]
     [InlineData(true)]
     [InlineData(false)]
-    public void Find_FileInDevShm_IsRefusedAsLongAsItHasAName(bool named)
+    public void Find_FileInDevShm_IsWrittenToAsLongAsItHasAName(bool named)
     {
         var path = $"/dev/shm/om-sharers-{Guid.NewGuid():N}";
         File.WriteAllBytes(path, new byte[Bytes]);
@@ -68,11 +68,8 @@ public sealed class SharersTests
             }
 
             var found = Sharers.Find(guest.Pid, _ => default);
-            Assert.Equal(named ? "shared-memory" : null, found.Refusal?.Name);
-            if (named)
-            {
-                Assert.Contains(path, found.Refusal!.Object, StringComparison.Ordinal);
-            }
+            Assert.Null(found.Refusal);
+            Assert.Equal(named, Assert.Single(found.Memory).Written);
         }
         finally
         {
@@ -81,7 +78,7 @@ public sealed class SharersTests
     }
 
     [RootFact]
-    public void Find_MemoryFile_IsRefusedAsLongAsSomebodyHasADescriptor()
+    public void Find_MemoryFile_IsWrittenToAsLongAsOneOfThemHasADescriptor()
     {
         using var guest = Sharing.Start();
         using var other = Sharing.Start();
@@ -89,13 +86,54 @@ public sealed class SharersTests
         other.Share(guest, 1, Bytes);
 
         var open = Sharers.Find(other.Pid, _ => default);
-        Assert.Equal("shared-memory", open.Refusal?.Name);
-        Assert.Contains(Sharing.Invariant($"descriptor {descriptor} of process {guest.Pid}"), open.Refusal!.Object, StringComparison.Ordinal);
+        Assert.Null(open.Refusal);
+        Assert.True(Assert.Single(open.Memory).Written);
 
         guest.Must($"close {descriptor}");
         var closed = Sharers.Find(other.Pid, _ => default);
         Assert.Null(closed.Refusal);
+        Assert.False(Assert.Single(closed.Memory).Written);
         Assert.Equal(new[] { guest.Pid, other.Pid }.Order(), closed.Pids);
+    }
+
+    [RootFact]
+    public void Find_MemoryFileThatOneHasOpenWhoDoesNotMapIt_IsRefused()
+    {
+        using var guest = Sharing.Start();
+        using var other = Sharing.Start();
+        var descriptor = guest.Do($"memfd 1 {Bytes}");
+        other.Share(guest, 1, Bytes);
+        guest.Must($"unmap 1 0 {Bytes}");
+
+        var found = Sharers.Find(other.Pid, _ => default);
+        Assert.Equal("shared-memory", found.Refusal?.Name);
+        Assert.Contains(Sharing.Invariant($"descriptor {descriptor} of process {guest.Pid}"), found.Refusal!.Object, StringComparison.Ordinal);
+    }
+
+    [RootTheory]
+    [InlineData("MAP_PRIVATE")]
+    [InlineData("MAP_SHARED, read only")]
+    public void Find_OrdinaryFileOfWhichSomebodyHasACopy_IsRefused(string how)
+    {
+        var path = Path.GetTempFileName();
+        File.WriteAllBytes(path, new byte[Bytes]);
+        try
+        {
+            using var guest = Sharing.Start();
+            guest.Must($"share 1 {Bytes} 0 0 {path}");
+            var alone = Sharers.Find(guest.Pid, _ => default);
+            Assert.Null(alone.Refusal);
+            Assert.True(Assert.Single(alone.Memory).Written);
+
+            using var other = Guest.Start("/usr/bin/python3", "-c", Sharing.Invariant(
+                $"import mmap, os; m = mmap.mmap(os.open('{path}', os.O_RDONLY), 0, mmap.{(how == "MAP_PRIVATE" ? how : "MAP_SHARED")}, mmap.PROT_READ); print('ready', flush=True); input()"));
+            other.Expect("ready");
+            Assert.Equal("shared-memory", Sharers.Find(guest.Pid, _ => default).Refusal?.Name);
+        }
+        finally
+        {
+            File.Delete(path);
+        }
     }
 
     /// <summary>Whoever ships the pages has them open.</summary>

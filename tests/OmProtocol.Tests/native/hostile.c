@@ -141,7 +141,8 @@ static void look_at(const struct om_placed *placed, const uint8_t *data)
 		uint64_t address = placed->args[i], count = 0;
 		uint32_t bytes;
 
-		if (argument->kind == OM_ARGUMENT_VALUE || argument->kind == OM_ARGUMENT_POSITION)
+		if (argument->kind == OM_ARGUMENT_VALUE || argument->kind == OM_ARGUMENT_POSITION ||
+		    argument->kind == OM_ARGUMENT_FILE)
 			continue;
 		if (!inside(address, 0, placed->used)) {
 			fail(placed, "argument");

@@ -47,6 +47,7 @@ void om_home_put(struct om_home *home)
 		if (home->threads[i])
 			om_home_thread_free(home->threads[i]);
 	free(home->threads);
+	free(home->guarded);
 	if (home->arena)
 		munmap(home->arena, OM_ARENA_BYTES(home->slots));
 	if (home->state)

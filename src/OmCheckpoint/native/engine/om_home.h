@@ -71,6 +71,7 @@ struct om_home_thread {
 	int64_t own_result;
 	bool own_waits;
 	bool reserved; /* the body's calls are held until the warden has made all of its own */
+	bool guarded;  /* the call that is held met a guard: it is for the body at home */
 };
 
 struct om_home {
@@ -84,6 +85,8 @@ struct om_home {
 	struct om_arena *arena; /* written by the deputy at will */
 	uint64_t arena_address, threads_address;
 	struct om_home_state *state;
+	struct om_file_id *guarded; /* om_home_guard */
+	uint32_t guarded_count;
 	struct om_home_thread **threads; /* by slot; NULL: it was never used here */
 
 	pthread_mutex_t lock;
@@ -143,6 +146,8 @@ bool om_home_over(const struct om_home *home); /* nothing comes of waiting any m
  * they wait. -ESRCH: the deputy is gone, its thread has ended or is about to. */
 int om_home_take_slot(struct om_home_thread *thread);
 void om_home_give_slot(struct om_home_thread *thread);
+/* Whether the call that is placed means the data of a file that is guarded, or gives one away. */
+bool om_home_meets_guard(const struct om_home_thread *thread);
 /* Whether a signal that this thread of the deputy took was meant for it, and not for the process. */
 bool om_home_is_directed(const struct om_home_thread *thread, const struct om_signal *signal);
 int om_home_own_call(struct om_home_thread *thread, int64_t number, const uint64_t args[6], int64_t *result);

@@ -128,7 +128,7 @@ void om_home_pump(struct om_home_thread *thread)
 	send_signals(thread);
 	if (thread->use != OM_SLOT_IDLE && thread->use != OM_SLOT_EXIT && answered == thread->state->last_request)
 		take_answer(thread);
-	if (thread->use == OM_SLOT_IDLE && thread->held && !thread->own_waits && !thread->reserved) {
+	if (thread->use == OM_SLOT_IDLE && thread->held && !thread->guarded && !thread->own_waits && !thread->reserved) {
 		struct om_buffer call = thread->held_call;
 		thread->held = false;
 		thread->held_call = (struct om_buffer){0};
@@ -222,6 +222,20 @@ static int hold(struct om_home_thread *thread, uint32_t seq, const uint8_t *payl
 	thread->held_call.tail += bytes;
 	thread->held_seq = seq;
 	thread->held = true;
+	thread->guarded = false;
+	return 0;
+}
+
+/* Until the body is wanted back, and with it the call. */
+static int hold_for_home(struct om_home_thread *thread, uint32_t seq, const uint8_t *payload, uint32_t bytes)
+{
+	const struct om_callbacks *callbacks = &thread->home->engine->callbacks;
+	int result = hold(thread, seq, payload, bytes);
+	if (result)
+		return result;
+	thread->guarded = true;
+	if (callbacks->home_guarded)
+		callbacks->home_guarded(callbacks->context, thread->home->key, thread->placed->syscall->number);
 	return 0;
 }
 
@@ -264,12 +278,14 @@ int om_home_take_call(struct om_home_thread *thread, uint32_t seq, const uint8_t
 			om_home_pump(thread);
 		return result;
 	}
+	int result = om_place(thread->placed, thread->data, OM_SLOT_DATA_BYTES, thread->data_address, payload, bytes);
+	if (!result && om_home_meets_guard(thread))
+		return hold_for_home(thread, seq, payload, bytes);
 	om_buffer_take(&thread->reply, om_buffer_bytes(&thread->reply));
 	state->seq_before = state->last_seq;
 	state->last_seq = seq;
 	counters->calls++;
 	counters->bytes_in += bytes;
-	int result = om_place(thread->placed, thread->data, OM_SLOT_DATA_BYTES, thread->data_address, payload, bytes);
 	if (result) {
 		thread->home->complaint = thread->placed->why ? thread->placed->why : "a request that is not allowed";
 		counters->refused++;

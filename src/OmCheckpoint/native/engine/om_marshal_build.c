@@ -312,6 +312,7 @@ static int stage_argument(struct om_marshal *m, uint32_t i)
 
 	switch (argument->kind) {
 	case OM_ARGUMENT_VALUE:
+	case OM_ARGUMENT_FILE:
 		return 0;
 	case OM_ARGUMENT_POSITION:
 		/* preadv2 and its kin: -1 is the file's own position */

@@ -235,6 +235,7 @@ const char *om_place_check(struct om_placed *placed, const uint8_t *data)
 	for (uint32_t i = 0; i < placed->syscall->argument_count && !w.why; i++) {
 		switch (w.arguments[i].kind) {
 		case OM_ARGUMENT_VALUE:
+		case OM_ARGUMENT_FILE:
 		case OM_ARGUMENT_POSITION:
 			break;
 		case OM_ARGUMENT_MEMORY:

@@ -44,6 +44,7 @@ enum om_argument_kind {
 	OM_ARGUMENT_REFERENCE, /* a structure with one pointer in it: om_references[size] */
 	OM_ARGUMENT_BAD,       /* sent as OM_BAD_ADDRESS unless it is NULL */
 	OM_ARGUMENT_OPAQUE,    /* not forwarded */
+	OM_ARGUMENT_FILE,      /* a descriptor of which the data are meant */
 };
 
 enum om_size_kind {
