@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Files of which the body has the data (om_home_guard): calls that mean the data of one, or send a descriptor of it, are
- * held and told of, and are wanted back unexecuted; all others go through.
+ * Files of which the body has the data (om_home_guard): calls that mean the data of one, or send a descriptor of it,
+ * are held and told of, and are wanted back unexecuted; all others go through.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -114,7 +114,8 @@ static void give_it(void)
 	int fds[2] = {other_fd, guarded_fd};
 	memcpy(CMSG_DATA(&control.head), fds, sizeof(fds));
 	struct iovec one = {"x", 1};
-	struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+		.msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	(void)!sendmsg(pair[0], &message, 0);
 }
 

@@ -15,14 +15,31 @@
 
 #define HANGS_AFTER_S 60
 
-static const struct test *const all[] = {
-	call_tests,          both_tests,           signal_tests,          conduct_tests,
-	silence_tests,       interrupt_tests,      pending_tests,         held_tests,
-	link_tests,          hostile_tests,        thread_tests,          clone_tests,
-	exit_tests,          thread_link_tests,    thread_stop_tests,     thread_stop_all_tests,
-	thread_signal_tests, thread_conduct_tests, thread_turnover_tests, thread_hostile_tests,
-	scribble_tests,      fork_tests,           fork_link_tests,       guard_tests,
-	NULL};
+static const struct test *const all[] = {call_tests,
+					 both_tests,
+					 signal_tests,
+					 conduct_tests,
+					 silence_tests,
+					 interrupt_tests,
+					 pending_tests,
+					 held_tests,
+					 link_tests,
+					 hostile_tests,
+					 thread_tests,
+					 clone_tests,
+					 exit_tests,
+					 thread_link_tests,
+					 thread_stop_tests,
+					 thread_stop_all_tests,
+					 thread_signal_tests,
+					 thread_conduct_tests,
+					 thread_turnover_tests,
+					 thread_hostile_tests,
+					 scribble_tests,
+					 fork_tests,
+					 fork_link_tests,
+					 guard_tests,
+					 NULL};
 
 /* A /tmp of our own, which goes with the last of us however we end. */
 static bool own_tmp(void)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
- * Files that one process writes through a shared mapping: of a disk, of /dev/shm, memfd_create(2)'s. The kernel keeps the
- * mapping and the file the same thing at every moment, whoever looks: the process itself by a descriptor, another one by
- * the name, by a descriptor that it inherited or was sent, and whoever comes when all that is gone.
+ * Files that one process writes through a shared mapping: of a disk, of /dev/shm, memfd_create(2)'s. The kernel keeps
+ * the mapping and the file the same thing at every moment, whoever looks: the process itself by a descriptor, another
+ * one by the name, by a descriptor that it inherited or was sent, and whoever comes when all that is gone.
  *
  *   written [MILLISECONDS | eof] [PART...] */
 #include "sharers.h"
@@ -190,7 +190,8 @@ static void given(uint64_t seed)
 		} control;
 		char byte;
 		struct iovec one = {&byte, 1};
-		struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+		struct msghdr message = {
+			.msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 		CHECK(recvmsg(pair[1], &message, 0) == 1 && message.msg_controllen == sizeof(control));
 		int sent;
 		memcpy(&sent, CMSG_DATA(&control.head), sizeof(sent));
@@ -205,7 +206,8 @@ static void given(uint64_t seed)
 	} control = {.head = {CMSG_LEN(sizeof(int)), SOL_SOCKET, SCM_RIGHTS}};
 	memcpy(CMSG_DATA(&control.head), &fd, sizeof(fd));
 	struct iovec one = {"x", 1};
-	struct msghdr message = {.msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
+	struct msghdr message = {
+		.msg_iov = &one, .msg_iovlen = 1, .msg_control = &control, .msg_controllen = sizeof(control)};
 	CHECK(sendmsg(pair[0], &message, 0) == 1);
 	family_reap(child);
 	CHECK(munmap(at, PAGES * PAGE) == 0 && close(fd) == 0 && unlink(file_path) == 0);

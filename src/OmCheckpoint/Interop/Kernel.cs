@@ -138,6 +138,14 @@ internal static unsafe partial class Kernel
         return LStat(path, &status) < 0 ? null : status.Mode;
     }
 
+    /// <returns>Null: no descriptor is free.</returns>
+    public static SafeFileHandle? Duplicate(SafeFileHandle file)
+    {
+        const int F_DUPFD_CLOEXEC = 1030;
+        var descriptor = SystemCall(CallNumber.fcntl, file.DangerousGetHandle(), F_DUPFD_CLOEXEC, 0, 0, 0);
+        return descriptor < 0 ? null : new SafeFileHandle(descriptor, ownsHandle: true);
+    }
+
     /// <returns>F_SEAL_* of memory (fcntl(2)); 0: none, or of another kind.</returns>
     public static uint Seals(SafeFileHandle file)
     {

@@ -24,7 +24,7 @@ public static class MemoryFiles
         {
             foreach (var area in MemoryMap.Read(pid).Where(area => area.Shared && Is(area, memory) && !area.Overlaps(hiddenStart, hiddenEnd)))
             {
-                var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
+                var link = Link(pid, area);
                 if (IsOpenForWriting(link, named: memory.Written) && Kernel.OpenWrite(link, out var file) == 0)
                 {
                     return file;
@@ -100,11 +100,12 @@ public static class MemoryFiles
         }
     }
 
+    /// <summary>Whether Open would find it.</summary>
     public static bool IsMapped(int pid, MappedFile memory)
     {
         try
         {
-            return MemoryMap.Read(pid).Any(area => area.Shared && Is(area, memory));
+            return MemoryMap.Read(pid).Any(area => area.Shared && Is(area, memory) && IsOpenForWriting(Link(pid, area), memory.Written));
         }
         catch (TraceeException)
         {
@@ -112,12 +113,13 @@ public static class MemoryFiles
         }
     }
 
+    private static string Link(int pid, MemoryArea area) => string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");
+
     /// <summary>A path, as /proc tells it, of a file that is memory.</summary>
     public static bool IsNamed(string path) => MappingRules.IsMemoryFile(path);
 
-    /// <summary>Another descriptor of the same file, for reading and writing. Null: there is none free.</summary>
-    public static SafeFileHandle? Again(SafeFileHandle file) =>
-        Kernel.OpenWrite(string.Create(CultureInfo.InvariantCulture, $"/proc/self/fd/{file.DangerousGetHandle()}"), out var again) == 0 ? again : null;
+    /// <summary>Another descriptor of the same open file. Null: there is none free.</summary>
+    public static SafeFileHandle? Again(SafeFileHandle file) => Kernel.Duplicate(file);
 
     /// <summary>As stat(2) tells; (0, 0): it does not.</summary>
     public static (ulong Device, ulong Inode) IdentityOf(SafeFileHandle file) =>
@@ -162,6 +164,9 @@ public static class MemoryFiles
     private static bool Is(MemoryArea area, MappedFile memory) => RemoteFileName.TryDecode(area.Name, out var file)
         ? file.Memory && file.Device == memory.Device && file.Inode == memory.Inode
         : (memory.Written || MappingRules.IsMemoryFile(area.Name)) && area.Device == memory.Device && area.Inode == memory.Inode;
+
+    /// <summary>How the file of a mapping was opened.</summary>
+    internal static bool IsOpenForWriting(int pid, MemoryArea area) => IsOpenForWriting(Link(pid, area), named: true);
 
     // The link's own mode tells how the file was opened (proc(5), map_files).
     private static bool IsOpenForWriting(string link, bool named) => Kernel.Status(link, out var status) == 0 && status.IsRegular && (named || status.Links == 0)

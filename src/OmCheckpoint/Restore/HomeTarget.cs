@@ -13,11 +13,14 @@ internal sealed class HomeTarget : IRestoreTarget
 {
     private readonly StoppedDeputy _deputy;
     private readonly ProcessImage _image;
+    private readonly Func<MappedFile, SafeFileHandle?> _guarded;
     private bool _converted;
 
-    public HomeTarget(StoppedDeputy deputy)
+    /// <param name="guarded">What this process may not write by itself, if it is known to somebody who may; to be closed here.</param>
+    public HomeTarget(StoppedDeputy deputy, Func<MappedFile, SafeFileHandle?> guarded)
     {
         _deputy = deputy;
+        _guarded = guarded;
         _image = deputy.Image;
         FileStand? made = null;
         try
@@ -99,7 +102,7 @@ internal sealed class HomeTarget : IRestoreTarget
     private SafeFileHandle? Present(MappedFile memory)
     {
         var area = _deputy.Agent.Area;
-        var file = MemoryFiles.Open(_deputy.Frozen.Pid, memory, area.Base.Value, area.End.Value)
+        var file = MemoryFiles.Open(_deputy.Frozen.Pid, memory, area.Base.Value, area.End.Value) ?? _guarded(memory)
             ?? throw new TraceeException($"{memory.Path} is not mapped at home", Errno.ENOENT);
         var error = !Comes(memory) ? 0 : memory.Written ? FileContent.ClearOutside(file, memory.Ranges) : Kernel.Empty(file);
         if (error != 0)

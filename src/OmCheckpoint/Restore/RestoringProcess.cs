@@ -76,10 +76,11 @@ public sealed class RestoringProcess : IDisposable
     });
 
     /// <summary>Home: stops the deputy and repairs the skeleton so that pages can be written.</summary>
-    public static Outcome<RestoringProcess> BeginReturn(int pid, ProcessImage image) => Start(pid, Stage.Return, () =>
+    /// <param name="guarded">Memory that this process has mapped for reading only, from somebody who may write it; the callee's to close. Default: from nobody.</param>
+    public static Outcome<RestoringProcess> BeginReturn(int pid, ProcessImage image, Func<MappedFile, SafeFileHandle?>? guarded = null) => Start(pid, Stage.Return, () =>
     {
         var stopped = StoppedDeputy.Stop(pid, image);
-        return stopped.Ok ? new HomeTarget(stopped.Value) : stopped.Failure;
+        return stopped.Ok ? new HomeTarget(stopped.Value, guarded ?? (_ => null)) : stopped.Failure;
     });
 
     /// <summary>Home: a deputy whose body never ran goes on as the process image describes. Its pages were kept. Runs when this returns.</summary>

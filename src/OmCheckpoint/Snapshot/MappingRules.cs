@@ -83,8 +83,7 @@ internal static class MappingRules
 
     private static Refusal? ByFlags(MemoryArea area, SharedMemorySet memory)
     {
-        // What it has opened for reading only it could not bring home.
-        if (IsWritten(area) && !(memory.Holds(area) && area.Flags.Contains("sh")))
+        if (IsWritten(area) && !memory.Holds(area))
         {
             return Refusals.SharedMemory(area.ToString());
         }

@@ -143,7 +143,7 @@ internal static class MappingSnapshot
 
     private static MappedFile AtHome(MemoryArea area, Kernel.FileStatus status, SharedMemorySet memory)
     {
-        var moves = MappingRules.IsWritten(area) && memory.Holds(area);
+        var moves = area.Shared && memory.Holds(area);
         return new()
         {
             Path = area.Name,

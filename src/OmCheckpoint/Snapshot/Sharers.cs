@@ -1,5 +1,6 @@
 using System.Globalization;
 using OpenMosix.Checkpoint.Interop;
+using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Checkpoint.Proc;
 using OpenMosix.Checkpoint.Tracing;
 using OpenMosix.Protocol.Errors;
@@ -20,7 +21,7 @@ public static class Sharers
     public static WardenSharersReply Find(int pid, Func<int, (ulong Start, ulong End)> hidden, int reader = 0)
     {
         var reply = new WardenSharersReply();
-        if (!Memory(pid, hidden).Exists(MappingRules.IsWritten))
+        if (!Memory(pid, hidden).Exists(area => IsWritten(pid, area)))
         {
             return reply;
         }
@@ -31,7 +32,7 @@ public static class Sharers
         var next = new Queue<int>(pids);
         while (next.TryDequeue(out var one))
         {
-            foreach (var area in (everyone.GetValueOrDefault(one) ?? []).Where(MappingRules.IsWritten))
+            foreach (var area in (everyone.GetValueOrDefault(one) ?? []).Where(area => IsWritten(one, area)))
             {
                 var memory = (area.Device, area.Inode);
                 if (found.ContainsKey(memory))
@@ -40,10 +41,12 @@ public static class Sharers
                 }
 
                 var uses = everyone.SelectMany(other => other.Value.Where(theirs => (theirs.Device, theirs.Inode) == memory).Select(theirs => (Pid: other.Key, Area: theirs))).ToList();
-                var users = uses.Where(use => MappingRules.IsWritten(use.Area)).Select(use => use.Pid).Distinct().Order().ToList();
+                var users = uses.Where(use => use.Area.Shared).Select(use => use.Pid).Distinct().Order().ToList();
                 var shared = new SharedMemory { Device = area.Device, Inode = area.Inode, Name = area.Name, Pids = { users } };
                 found.Add(memory, shared);
                 reply.Refusal ??= Check(one, area, shared) ?? Copies(uses);
+                // Who has opened it for reading only could not bring it home by itself.
+                shared.Written |= uses.Exists(use => use.Area.Shared && !use.Area.Writable && !MemoryFiles.IsOpenForWriting(use.Pid, use.Area));
                 foreach (var user in users.Where(pids.Add))
                 {
                     next.Enqueue(user);
@@ -56,6 +59,10 @@ public static class Sharers
         reply.Refusal ??= Descriptors(found.Values, pids, reader);
         return reply;
     }
+
+    // What is only read now may be opened for writing (mprotect(2)).
+    private static bool IsWritten(int pid, MemoryArea area) =>
+        MappingRules.IsWritten(area) || (area.Shared && area.IsFile && !RemoteFileName.TryDecode(area.Name, out _) && MemoryFiles.IsOpenForWriting(pid, area));
 
     private static Dictionary<int, List<MemoryArea>> Everyone(Func<int, (ulong Start, ulong End)> hidden) => Processes()
         .Where(pid => pid != Environment.ProcessId) // it has the arenas
@@ -106,7 +113,7 @@ public static class Sharers
     }
 
     /// <summary>A private mapping shows the memory where nothing was written through it: it would show zeros when the memory has left.</summary>
-    private static Refusal? Copies(List<(int Pid, MemoryArea Area)> uses) => uses.Find(use => !MappingRules.IsWritten(use.Area)) is { Area: { } copy } use
+    private static Refusal? Copies(List<(int Pid, MemoryArea Area)> uses) => uses.Find(use => !use.Area.Shared) is { Area: { } copy } use
         ? Refusals.SharedMemory($"{copy} of process {use.Pid}")
         : null;
 

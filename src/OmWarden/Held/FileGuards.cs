@@ -30,7 +30,7 @@ internal sealed class FileGuards(Action<ulong> wanted) : IDisposable
 
     /// <summary>From now on nobody gets at them, once one who has them mapped is away. 0; or errno, and nothing has changed.</summary>
     /// <param name="pid">It may, and stands still.</param>
-    /// <param name="mapped">What it has mapped of them.</param>
+    /// <param name="mapped">What it has mapped of them for writing.</param>
     /// <param name="daemonPid">0: not known.</param>
     internal int Add(ulong key, int pid, int daemonPid, IReadOnlyList<SharedMemory> memory, IReadOnlyList<MappedFile> mapped)
     {
@@ -78,6 +78,13 @@ internal sealed class FileGuards(Action<ulong> wanted) : IDisposable
         const int EBADF = 9;
         lock (gate)
             return Find(key, device, inode) is { File: { } file } ? use(file) : EBADF;
+    }
+
+    /// <summary>The same, for the caller to close. Null: there is none.</summary>
+    internal SafeFileHandle? Open(ulong key, ulong device, ulong inode)
+    {
+        lock (gate)
+            return Find(key, device, inode) is { File: { } file } ? MemoryFiles.Again(file) : null;
     }
 
     public void Dispose()
@@ -154,11 +161,17 @@ internal sealed class FileGuards(Action<ulong> wanted) : IDisposable
 
     private void Opened(OpenEvent opened)
     {
+        // Before the gate is wanted, which whoever opens it here may hold.
+        if (opened.Pid == Environment.ProcessId)
+        {
+            Fanotify.Allow(group!, opened);
+            return;
+        }
         ulong owner;
         lock (gate)
         {
             Guarded? file = files.GetValueOrDefault(MemoryFiles.IdentityOf(opened.File));
-            if (file is null || opened.Pid == Environment.ProcessId || file.Pids.ContainsValue(opened.Pid) || opened.Pid == daemon)
+            if (file is null || file.Pids.ContainsValue(opened.Pid) || opened.Pid == daemon)
             {
                 Fanotify.Allow(group!, opened);
                 return;

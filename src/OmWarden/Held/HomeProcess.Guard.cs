@@ -30,7 +30,7 @@ internal sealed partial class HomeProcess
     private Refusal? GuardFiles(IReadOnlyList<SharedMemory> files)
     {
         guarded = files;
-        return Context.Guards.Add(Key, pid, Mover?.PeerPid ?? 0, files, [.. image!.Files.Where(file => file.Written)]) is not 0 and var errno
+        return Context.Guards.Add(Key, pid, Mover?.PeerPid ?? 0, files, [.. image!.Files.Where(file => file.Written && MemoryFiles.IsMapped(pid, file))]) is not 0 and var errno
             ? Refusals.SharedMemory($"{files[0].Name}: it cannot be watched ({System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)})")
             : null;
     }

@@ -263,7 +263,7 @@ internal sealed partial class HomeProcess : HeldProcess
     {
         long begin = Stopwatch.GetTimestamp();
         EndThreadsWithout(request.Image);
-        Outcome<RestoringProcess> begun = RestoringProcess.BeginReturn(pid, request.Image);
+        Outcome<RestoringProcess> begun = RestoringProcess.BeginReturn(pid, request.Image, file => Context.Guards.Open(Key, file.Device, file.Inode));
         if (!begun.Ok)
             return Replies.Failed(begun.Failure);
         restoring = begun.Value;

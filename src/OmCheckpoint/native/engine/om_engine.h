@@ -69,7 +69,8 @@ struct om_callbacks {
 	 * om_home_reply. request is valid during the callback only. May block: it has its own thread per process. */
 	void (*home_structural)(void *context, uint64_t key, uint64_t call, uint32_t kind, const void *request,
 				uint32_t bytes);
-	/* A call waits for the body to be brought home (om_home_guard). With the process's lock held: to be noted, not more. */
+	/* A call waits for the body to be brought home (om_home_guard). With the process's lock held: to be noted, not
+	 * more. */
 	void (*home_guarded)(void *context, uint64_t key, int32_t number);
 	/* remote side */
 	void (*remote_structural)(void *context, uint64_t key, const struct om_structural *call);
@@ -162,8 +163,8 @@ int om_home_call(om_home *home, uint32_t slot, int64_t number, const uint64_t ar
 /* While reserved this thread's calls are held, so that many om_home_call follow each other; a call that waits is taken
  * back and issued again after. */
 void om_home_reserve(om_home *home, uint32_t slot, bool reserved);
-/* The body has the data of these files with it: a call that means the data of one, or sends a descriptor of it to somebody
- * (unix(7)), is held until it is taken back. Replaces what was said before. 0 or -ENOMEM. */
+/* The body has the data of these files with it: a call that means the data of one, or sends a descriptor of it to
+ * somebody (unix(7)), is held until it is taken back. Replaces what was said before. 0 or -ENOMEM. */
 struct om_file_id {
 	uint64_t device, inode; /* stat(2) */
 };

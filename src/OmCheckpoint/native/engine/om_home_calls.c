@@ -128,7 +128,8 @@ void om_home_pump(struct om_home_thread *thread)
 	send_signals(thread);
 	if (thread->use != OM_SLOT_IDLE && thread->use != OM_SLOT_EXIT && answered == thread->state->last_request)
 		take_answer(thread);
-	if (thread->use == OM_SLOT_IDLE && thread->held && !thread->guarded && !thread->own_waits && !thread->reserved) {
+	if (thread->use == OM_SLOT_IDLE && thread->held && !thread->guarded && !thread->own_waits &&
+	    !thread->reserved) {
 		struct om_buffer call = thread->held_call;
 		thread->held = false;
 		thread->held_call = (struct om_buffer){0};
