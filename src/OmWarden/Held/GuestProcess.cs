@@ -44,6 +44,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     private readonly string home;
     private uint epoch;
     private ProcessImage image;
+    private CellLimits limits = new();
     private SharedCell? cell;
     private CellGate? gate;
     private int bodyPid; // in our pid namespace
@@ -150,10 +151,11 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         var clock = new CellClock(
             Math.Max(image.Clocks.MonotonicNs - here.MonotonicNs, request.Ahead?.MonotonicNs ?? long.MinValue),
             Math.Max(image.Clocks.BoottimeNs - here.BoottimeNs, request.Ahead?.BoottimeNs ?? long.MinValue));
+        limits = request.Limits ?? new();
         try
         {
             if (request.Beside == 0)
-                cell = SharedCell.Create(Context, Name, image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
+                cell = SharedCell.Create(Context, Name, image, limits, clock, out bodyPid, out bodyPidfd);
             else if (Context.Held.Find(request.Beside) is GuestProcess { State: GuestState.Ready, cell: { } theirs })
                 (cell, bodyPid) = (theirs, theirs.Spawn(image.Pid, out bodyPidfd));
             else
@@ -463,6 +465,8 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     int ICellBody.InnerPid => image.Pid;
 
     int ICellBody.HostPid => bodyPid;
+
+    CellLimits ICellBody.Limits => limits;
 
     ulong ICellBody.ResidentBytes => Processes.ResidentBytes(bodyPid);
 
