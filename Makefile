@@ -25,7 +25,7 @@ include $(wildcard src/*/module.mk) $(wildcard $(NATIVE)/*/module.mk) $(wildcard
 APPS := openmosixd:OmDaemon omwarden:OmWarden omctl:OmCtl omlab:OmLab omcompat:OmCompat
 
 
-.PHONY: build native managed links test-programs test compat stress lint format demo clean help setup
+.PHONY: build native managed links test-programs test compat stress bench lint format demo clean help setup
 build: native managed links ## build everything into out/bin
 
 setup: ## install what is missing (compiler, iproute2, libraries), or name it
@@ -50,6 +50,9 @@ compat: build ## real applications, natively and moved without end: writes tests
 
 stress: build ## stress-ng, natively and moved without end: writes tests/Compat/STRESS.md (STRESSORS="pipe fork": these rows only)
 	@$(BIN)/omcompat stress $(STRESSORS)
+
+bench: build $(OUT)/tests/compute ## what computing costs at home and away: writes tests/OmBench/RESULTS.md
+	@$(OUT)/dotnet/bin/OmBench/release/ombench compute tests/OmBench/RESULTS.md
 
 demo: build ## three PCs, one short of memory: a program leaves home, works, and comes back
 	@tests/Lab/demo

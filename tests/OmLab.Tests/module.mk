@@ -28,3 +28,9 @@ $(HOSTILE)/witness: tests/OmLab.Tests/hostile/witness.c
 	@$(CC) $(CFLAGS) -o $@ $<
 
 NATIVE_TESTS += $(HOSTILE)/hostile $(HOSTILE)/witness
+
+$(OUT)/tests/bomb: tests/OmLab.Tests/bomb/bomb.c
+	@mkdir -p $(@D)
+	@$(CC) $(CFLAGS) -o $@ $<
+
+NATIVE_TESTS += $(OUT)/tests/bomb

@@ -217,6 +217,58 @@ static bool early_hello_waits(const char *dir)
 	return world_close(w) && good;
 }
 
+static void *start_patiently(void *argument)
+{
+	return (void *)(intptr_t)om_remote_start(argument, 30000);
+}
+
+/* Home's warden has opened all it was left, and this one is not among them. */
+static bool waiting_hello_hears_of_no_home(const char *dir)
+{
+	bool good = true;
+	pthread_t thread;
+	void *result;
+	struct world *w = world_prepare(dir, epoch_body);
+	om_home_close(w->home);
+	CHECK(om_remote_start(w->remote, 50) == -ETIMEDOUT);
+	CHECK(pthread_create(&thread, NULL, start_patiently, w->remote) == 0);
+	om_engine_homes_known(w->pc1);
+	pthread_join(thread, &result);
+	CHECK((intptr_t)result == -ESRCH);
+	CHECK(om_remote_start(w->remote, 30000) == -ESRCH);
+	kill(w->body, SIGKILL);
+	world_home(w);
+	return world_close(w) && good;
+}
+
+static bool later_hello_hears_of_no_home(const char *dir)
+{
+	bool good = true;
+	struct world *w = world_prepare(dir, epoch_body);
+	om_home_close(w->home);
+	om_engine_homes_known(w->pc1);
+	CHECK(om_remote_start(w->remote, 30000) == -ESRCH);
+	kill(w->body, SIGKILL);
+	world_home(w);
+	return world_close(w) && good;
+}
+
+/* That all are known is said of those that are open, expected or not; and not of what is closed for another warden. */
+static bool known_home_is_waited_for(const char *dir)
+{
+	bool good = true;
+	struct world *w = world_prepare(dir, epoch_body);
+	om_engine_homes_known(w->pc1);
+	CHECK(om_remote_start(w->remote, 50) == -ETIMEDOUT);
+	om_home_close(w->home);
+	CHECK(om_remote_start(w->remote, 50) == -ETIMEDOUT);
+	world_home(w);
+	CHECK(om_home_expect(w->home, "pc2", 1, false, 0) == 0);
+	world_start(w);
+	CHECK(!w->control[OM_CONTROL_GONE]);
+	return world_close(w) && good;
+}
+
 static void wait_body(struct shared *s)
 {
 	set_stage(s, 3);
@@ -344,6 +396,9 @@ const struct test link_tests[] = {
 	{"old_epoch_is_fenced", old_epoch_is_fenced},
 	{"body_let_go_is_noticed", body_let_go_is_noticed},
 	{"early_hello_waits", early_hello_waits},
+	{"waiting_hello_hears_of_no_home", waiting_hello_hears_of_no_home},
+	{"later_hello_hears_of_no_home", later_hello_hears_of_no_home},
+	{"known_home_is_waited_for", known_home_is_waited_for},
 	{"deputy_death_is_told", deputy_death_is_told},
 	{"strangers_get_nothing", strangers_get_nothing},
 	{"both_dial", both_dial},

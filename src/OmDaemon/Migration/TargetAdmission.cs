@@ -43,6 +43,6 @@ internal static class TargetAdmission
         ulong need = Need(MemoryNeed.Of(image));
         ulong available = target.Self.Load?.MemoryAvailableBytes ?? 0;
         ulong free = available > target.ReservedBytes ? available - target.ReservedBytes : 0;
-        return new CellLimits { MemoryBytes = Math.Max(need, free - (free / 10)), Pids = image.AgentSlots + CellsOwn, Cpus = homeCpus };
+        return new CellLimits { MemoryBytes = Math.Max(need, free - (free / 10)), NeedBytes = need, Pids = image.AgentSlots + CellsOwn, Cpus = homeCpus };
     }
 }

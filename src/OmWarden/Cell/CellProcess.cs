@@ -40,6 +40,11 @@ internal sealed class CellProcess
 
     internal MemoryGuard? GuardMemory(Action pressed) => MemoryGuard.Start(cgroup, pressed);
 
+    /// <summary>IOException: more is in use.</summary>
+    internal void LimitMemory(ulong bytes) => cgroup.LimitMemory(bytes);
+
+    internal void LimitPids(ulong count) => cgroup.LimitPids(count);
+
     internal static CellProcess Create(CellOptions options, CgroupTree tree)
     {
         Cgroup cgroup = Cgroup.Create(tree, Cgroup.NameOf(options.Instance, options.Name), options.Limits);

@@ -9,6 +9,7 @@ internal sealed class Cgroup
 {
     internal const string Prefix = "omcell-";
     private const string WardenLeaf = "omwarden";
+    private const ulong MostPids = 4 << 20; // PID_MAX_LIMIT: the kernel takes no more
 
     private readonly List<(string Path, CgroupHierarchy Hierarchy)> made = [];
 
@@ -88,18 +89,35 @@ internal sealed class Cgroup
     internal IEnumerable<int> Members() =>
         made.SelectMany(place => File.ReadLines(Path.Combine(place.Path, "cgroup.procs"))).Select(line => int.Parse(line, CultureInfo.InvariantCulture)).Distinct();
 
+    /// <summary>IOException: more is in use, and cannot be taken away.</summary>
+    internal void LimitMemory(ulong bytes)
+    {
+        foreach ((string path, CgroupHierarchy hierarchy) in made.Where(place => place.Hierarchy.Controllers.Contains("memory")))
+            LimitMemory(path, hierarchy.Unified, bytes);
+    }
+
+    internal void LimitPids(ulong count)
+    {
+        foreach ((string path, _) in made.Where(place => place.Hierarchy.Controllers.Contains("pids")))
+            LimitPids(path, count);
+    }
+
+    private static void LimitMemory(string path, bool unified, ulong bytes) => Write(Path.Combine(path, unified ? "memory.max" : "memory.limit_in_bytes"), Text(bytes));
+
+    private static void LimitPids(string path, ulong count) => Write(Path.Combine(path, "pids.max"), Text(Math.Min(count, MostPids)));
+
     private static void Limit(string path, CgroupHierarchy hierarchy, CellLimits limits)
     {
         if (limits.MemoryBytes > 0 && hierarchy.Controllers.Contains("memory"))
         {
-            Write(Path.Combine(path, hierarchy.Unified ? "memory.max" : "memory.limit_in_bytes"), Text(limits.MemoryBytes));
+            LimitMemory(path, hierarchy.Unified, limits.MemoryBytes);
             // Swapping a remote's pages on the hosting node is not what its owner agreed to. Not every kernel accounts swap.
             string swap = Path.Combine(path, hierarchy.Unified ? "memory.swap.max" : "memory.swappiness");
             if (File.Exists(swap))
                 Write(swap, "0");
         }
         if (limits.Pids > 0 && hierarchy.Controllers.Contains("pids"))
-            Write(Path.Combine(path, "pids.max"), Text(limits.Pids));
+            LimitPids(path, limits.Pids);
         // A quarter of the default weight: the hosting node's own programs come first.
         if (hierarchy.Controllers.Contains("cpu"))
             Write(Path.Combine(path, hierarchy.Unified ? "cpu.weight" : "cpu.shares"), hierarchy.Unified ? "25" : "256");

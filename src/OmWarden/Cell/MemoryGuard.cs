@@ -22,7 +22,7 @@ internal sealed class MemoryGuard : IDisposable
     private readonly SafeFileHandle stop;
     private readonly List<SafeFileHandle> watched = [];
     private readonly Thread thread;
-    private readonly ulong limitBytes;
+    private ulong limitBytes;
 
     private MemoryGuard(string path, bool unified, Action pressed)
     {
@@ -91,6 +91,20 @@ internal sealed class MemoryGuard : IDisposable
         {
             Limit(Number(Usage) + (ulong)Environment.SystemPageSize);
         }
+    }
+
+    /// <summary>Another limit: v1, from the next Tighten on. On the queue of Loosen and Tighten.</summary>
+    internal void Resize(ulong bytes)
+    {
+        limitBytes = bytes;
+        if (unified)
+        {
+            Cgroup.Write(Path.Combine(path, "memory.high"), ThresholdBytes.ToString(CultureInfo.InvariantCulture));
+            // Below what is in use it would be the end of one of them.
+            Cgroup.Write(Path.Combine(path, "memory.max"), Math.Max(bytes, Number("memory.current")).ToString(CultureInfo.InvariantCulture));
+        }
+        else
+            Register(Usage, ThresholdBytes.ToString(CultureInfo.InvariantCulture)); // the one before tells too, and is not believed
     }
 
     private void Limit(ulong bytes) => Cgroup.Write(Path.Combine(path, "memory.limit_in_bytes"), bytes.ToString(CultureInfo.InvariantCulture));

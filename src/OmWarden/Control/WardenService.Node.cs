@@ -30,14 +30,20 @@ internal sealed partial class WardenService
         }
         if (context.Engine is null)
             return cgroups;
+        bool allServed = true;
         List<HomeProcess> deputies = [.. context.Store.Keys(HomeProcess.StoreKind).Select(key => HomeProcess.Adopt(key, context)).OfType<HomeProcess>()];
         foreach (HomeProcess process in deputies)
         {
             held.TryAdd(process);
             if (!process.TakeOver(out int errno))
+            {
+                allServed = false; // its body waits for the next warden
                 LogNotServed(process.Key, errno);
+            }
             LogTakenOver("deputy", process.Key, process.Pid);
         }
+        if (allServed)
+            context.Engine.HomesKnown();
         // A move that was under way when the last warden ended has no daemon any more that would finish it here. Its group's leader is known by now.
         foreach (HomeProcess process in deputies)
             process.Queue.Run(() =>
@@ -80,7 +86,7 @@ internal sealed partial class WardenService
         foreach (Held.HeldProcess process in held.All)
             await process.Queue.Run(() =>
             {
-                process.UndoMove();
+                process.Leave();
                 if (!context.Store.Keeps && process is GuestProcess guest)
                     guest.EndFromHome("the warden ended and nobody keeps its descriptors");
                 return true;
@@ -103,6 +109,8 @@ internal sealed partial class WardenService
         }
         if (Open(request) is { } failure)
             return Replies.Failed(failure);
+        if (!context.Store.Keys(HomeProcess.StoreKind).Any()) // else they were left to a warden that could open its links
+            context.Engine!.HomesKnown();
         node.Configure = request.Clone();
         node.Configure.ListenPort = (uint)context.Engine!.Port;
         if (nodeRecord is null)

@@ -39,7 +39,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
                 if (process.Mover != from)
                     return false;
                 process.Mover = null;
-                if (process.Bound)
+                if (process.Bound || process.AwaitsHome)
                     return false;
                 LogUndo(process.Key);
                 process.UndoMove();

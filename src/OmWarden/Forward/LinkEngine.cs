@@ -68,6 +68,9 @@ internal sealed unsafe class LinkEngine : IDisposable
 
     internal int Peer(string node, string address, ushort port) => OmEngine.om_engine_peer(handle, node, address, port);
 
+    /// <summary>Every deputy there is has been opened: the body of any other is told that it has none.</summary>
+    internal void HomesKnown() => OmEngine.om_engine_homes_known(handle);
+
     public void Dispose()
     {
         if (handle == 0)

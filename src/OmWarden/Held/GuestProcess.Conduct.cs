@@ -115,7 +115,9 @@ internal sealed partial class GuestProcess
 
     internal void Due(uint slot)
     {
-        if (undoing && State is GuestState.RemoteFrozen)
+        if (State is GuestState.Claiming)
+            RunLate();
+        else if (undoing && State is GuestState.RemoteFrozen)
             ThawWhenInForce();
         else if (State is GuestState.Remote && held is null && Threads.InSlot(slot) is { } thread)
             StopFor(thread, _ => { });

@@ -25,6 +25,8 @@ internal sealed partial class GuestProcess
         {
             // With one memory there is one agent's block: what is done to the two is done one after the other.
             Queue = shares ? Queue : new(),
+            // Its memory is what its parent's cell has; of processes and threads it may have as many as its parent.
+            limits = new() { Pids = limits.Pids },
             cell = cell,
             gate = gate,
             bodyPid = here,

@@ -37,6 +37,7 @@ internal sealed partial class GuestProcess
             record = record,
             engineState = all[1],
             State = GuestState.Remote,
+            limits = left.Limits ?? new(),
             cell = cell,
             gate = gate,
             bodyPid = left.BodyPid,
@@ -88,6 +89,7 @@ internal sealed partial class GuestProcess
         Gate = gate!.Name,
         BodyPid = bodyPid,
         Image = ForRecord(image),
+        Limits = limits,
     });
 
     private static ProcessImage ForRecord(ProcessImage image) => new()

@@ -24,6 +24,8 @@ internal enum GuestState
     Empty,
     Restoring,
     Ready,
+    /// <summary>Told to run, and home has not answered its claim: it may be the only body there is. It stands.</summary>
+    Claiming,
     Remote,
     RemoteFrozen,
     Ended,
@@ -35,13 +37,14 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     private const string MemoryIsShort = "the memory of its cell is nearly used up";
     private const int ESTALE = 116;
     private const int ETIMEDOUT = 110;
-    private static readonly TimeSpan ClaimWithin = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan ClaimWithin = TimeSpan.FromSeconds(5); // less than the daemon's patience with Run
     private static readonly TimeSpan ConfirmWithin = TimeSpan.FromMilliseconds(500);
 
     private readonly ILogger<GuestProcess> log;
     private readonly string home;
     private uint epoch;
     private ProcessImage image;
+    private CellLimits limits = new();
     private SharedCell? cell;
     private CellGate? gate;
     private int bodyPid; // in our pid namespace
@@ -49,7 +52,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     private RestoringProcess? restoring;
     private FrozenProcess? frozen;
     private RemoteSide? remote;
-    private bool undoing; // frozen, and let go as soon as home says that its epoch is still in force
+    private bool undoing; // frozen, and let go as soon as home says that its epoch is in force
     private bool memoryIsShort;
 
     internal GuestProcess(ulong key, uint epoch, ProcessImage image, string home, WardenContext context)
@@ -64,6 +67,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     internal GuestState State { get; private set; } = GuestState.Empty;
     internal GuestThreads Threads { get; } = new();
     protected override bool IsReady => State is GuestState.Ready;
+    internal override bool AwaitsHome => State is GuestState.Claiming;
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
     {
@@ -72,7 +76,8 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         ToWarden.RequestOneofCase.Run when State is GuestState.Ready => RunGroup(request.Run, () => Run(request.Run)),
         // It ran with the leader of its group.
         ToWarden.RequestOneofCase.Run when State is GuestState.Remote && request.Run.Epoch == epoch => Replies.Done(),
-        ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring or GuestState.Ready => Discard(),
+        // Not of one that has presented its epoch, or whose leader has: what became of the claim, home's warden says, and nobody else can.
+        ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring || State is GuestState.Ready && !Bound => Discard(),
         ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(request.Freeze),
         ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
         // A warden died in the middle of a move, which was then taken back: the body runs, and its calls wait for an epoch that counts.
@@ -94,6 +99,15 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
                 Thaw(0);
                 break;
         }
+    }
+
+    /// <summary>One that may have been claimed is not lost with this warden: let go, it does nothing that anybody sees before home has accepted it under the next one.</summary>
+    internal override void Leave()
+    {
+        if (State is GuestState.Claiming || Bound && State is GuestState.Ready)
+            LetRun();
+        else
+            UndoMove();
     }
 
     internal override Protocol.V1.HeldProcess Describe()
@@ -137,10 +151,11 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         var clock = new CellClock(
             Math.Max(image.Clocks.MonotonicNs - here.MonotonicNs, request.Ahead?.MonotonicNs ?? long.MinValue),
             Math.Max(image.Clocks.BoottimeNs - here.BoottimeNs, request.Ahead?.BoottimeNs ?? long.MinValue));
+        limits = request.Limits ?? new();
         try
         {
             if (request.Beside == 0)
-                cell = SharedCell.Create(Context, Name, image, request.Limits ?? new(), clock, out bodyPid, out bodyPidfd);
+                cell = SharedCell.Create(Context, Name, image, limits, clock, out bodyPid, out bodyPidfd);
             else if (Context.Held.Find(request.Beside) is GuestProcess { State: GuestState.Ready, cell: { } theirs })
                 (cell, bodyPid) = (theirs, theirs.Spawn(image.Pid, out bodyPidfd));
             else
@@ -210,23 +225,54 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     {
         if (request.Epoch != epoch)
             return Replies.Failed(Stage.Commit, $"restored for epoch {epoch}, asked to run as {request.Epoch}");
-        if (Claim() is { } refused)
-            return Replies.Failed(refused);
+        return RunWhenClaimed(ClaimWithin);
+    }
+
+    private FromWarden RunWhenClaimed(TimeSpan within)
+    {
+        switch (remote!.Start(within))
+        {
+            case 0:
+                break;
+            case -ETIMEDOUT:
+                State = GuestState.Claiming; // Due says when home is heard, Controlled what else it may say
+                return Replies.Failed(Broken(Stage.Commit, $"presenting epoch {epoch} at {home}", ETIMEDOUT));
+            case int refused:
+                State = GuestState.Ready;
+                return Replies.Failed(Broken(Stage.Commit, $"home does not accept epoch {epoch}", -refused));
+        }
+        Outcome runs = LetRun();
+        if (runs.Ok)
+            return Replies.Done();
+        // Claimed and not able to run: the body is lost, as it would be had this node died now.
+        remote.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(0, SIGKILL), out _);
+        Discard();
+        return Replies.Failed(runs.Failure!);
+    }
+
+    private Outcome LetRun()
+    {
         Outcome runs = restoring!.Run();
         restoring.Dispose();
         restoring = null;
         if (!runs.Ok)
-        {
-            // Claimed and not able to run: the body is lost, as it would be had this node died now.
-            remote!.Ask(Structure.HomeRequest.Signalled, Structure.HomeRequest.Number(0, SIGKILL), out _);
-            Discard();
-            return Replies.Failed(runs.Failure!);
-        }
+            return runs;
         State = GuestState.Remote;
         Mover = null;
         cell!.GuardMemory();
         WriteRecord(runs: true);
-        return Replies.Done();
+        return runs;
+    }
+
+    /// <summary>Home is heard, late.</summary>
+    private void RunLate()
+    {
+        FromWarden reply = RunWhenClaimed(TimeSpan.Zero);
+        if (AwaitsHome)
+            return;
+        if (reply.Failure is null)
+            Context.Tell(new() { Began = new ProcessBegan { Process = Describe() } });
+        Decided(reply.Failure is null);
     }
 
     private FromWarden Freeze(WardenFreeze request)
@@ -308,14 +354,12 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     private FromWarden Thaw(uint presented)
     {
         undoing = false;
-        if (presented == 0 || presented == epoch)
-            return ThawWhenInForce();
-        epoch = presented;
-        remote!.Present(epoch);
-        if (Claim() is { } refused)
-            return Replies.Failed(refused);
-        WriteRecord(runs: true);
-        return GoOnRunning();
+        if (presented != 0 && presented != epoch)
+        {
+            epoch = presented;
+            WriteRecord(runs: true);
+        }
+        return ThawWhenInForce();
     }
 
     private FromWarden StopAndThaw(uint presented)
@@ -363,6 +407,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
     private FromWarden Discard()
     {
         State = GuestState.Ended;
+        Decided(false);
         EndHandover();
         // Killed before it is let go: letting go of a stopped body would run it.
         if (bodyPidfd is not null)
@@ -416,27 +461,14 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         remote!.Rest(thread.Slot, number, timed ? (ulong)Math.Max(0, thread.ResumedDeadlineNs - now) : ulong.MaxValue, thread.ResumedDone);
     }
 
-    private Failure? Claim()
-    {
-        int claimed;
-        // Unanswered means unknown: home may have heard it, and then this is the only body.
-        do
-            claimed = remote!.Start(ClaimWithin);
-        while (claimed == -ETIMEDOUT);
-        return claimed switch
-        {
-            0 => null,
-            -ESTALE => Broken(Stage.Commit, $"epoch {epoch} is fenced", ESTALE),
-            _ => Broken(Stage.Commit, $"presenting epoch {epoch} at {home}", -claimed),
-        };
-    }
-
     /// <summary>Of this stay here.</summary>
     private string Name => $"{Key:x16}.{epoch}";
 
     int ICellBody.InnerPid => image.Pid;
 
     int ICellBody.HostPid => bodyPid;
+
+    CellLimits ICellBody.Limits => limits;
 
     ulong ICellBody.ResidentBytes => Processes.ResidentBytes(bodyPid);
 

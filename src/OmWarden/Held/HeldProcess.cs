@@ -23,12 +23,20 @@ internal abstract class HeldProcess(ulong key, WardenContext context)
     /// <summary>Restored, and can be told to run.</summary>
     protected abstract bool IsReady { get; }
 
+    /// <summary>Home has not answered its claim: neither it nor its group is run, killed or undone before that.</summary>
+    internal virtual bool AwaitsHome => false;
+
+    private Action<bool>? decide; // whether the others of its group run
+
     protected WardenContext Context { get; } = context;
 
     internal abstract FromWarden Handle(ToWarden request);
 
     /// <summary>The daemon that began a move is gone.</summary>
     internal abstract void UndoMove();
+
+    /// <summary>The warden ends.</summary>
+    internal virtual void Leave() => UndoMove();
 
     internal abstract Protocol.V1.HeldProcess Describe();
 
@@ -40,14 +48,26 @@ internal abstract class HeldProcess(ulong key, WardenContext context)
         foreach ((WardenRun run, HeldProcess? process) in others)
             if (process?.Bind() != true)
                 reply ??= Replies.Failed(Stage.Commit, $"key {run.Key:x16} of its group is not ready here");
+        decide = ran =>
+        {
+            foreach ((WardenRun run, HeldProcess? process) in others)
+                _ = process?.Queue.Run(() =>
+                {
+                    process.Bound = false;
+                    return ran ? process.Handle(new() { Run = run }) : process.Handle(new() { Abort = new() { Key = run.Key } });
+                });
+        };
         reply ??= runLeader();
-        foreach ((WardenRun run, HeldProcess? process) in others)
-            _ = process?.Queue.Run(() =>
-            {
-                process.Bound = false;
-                return reply.Failure is null ? process.Handle(new() { Run = run }) : process.Handle(new() { Abort = new() { Key = run.Key } });
-            });
+        if (!AwaitsHome)
+            Decided(reply.Failure is null);
         return reply;
+    }
+
+    /// <summary>Whether it has run, if it leads a group that waits for that.</summary>
+    protected void Decided(bool ran)
+    {
+        decide?.Invoke(ran);
+        decide = null;
     }
 
     // In its turn: what a daemon that is gone has begun may be being undone at this moment.

@@ -1,5 +1,5 @@
 // The cell of a body, of the others of its group, and of all they fork here: they see each other's memory and pids as they would at home, and have one
-// memory limit. It ends with the last of them. Any thread.
+// memory limit, which is the sum of what they need and what the node can spare (CellLimits). It ends with the last of them. Any thread.
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Pages;
 using OpenMosix.Protocol.V1;
@@ -17,6 +17,9 @@ internal interface ICellBody
     /// <summary>In our pid namespace.</summary>
     int HostPid { get; }
     ulong ResidentBytes { get; }
+
+    /// <summary>What it adds to those of its cell.</summary>
+    CellLimits Limits { get; }
 
     void BodyEnded(int waitStatus);
 
@@ -40,6 +43,8 @@ internal sealed class SharedCell
     private MemoryGuard? memory;
     private bool guarded;
     private bool ended;
+    private bool adopted; // and those that are in it are being opened again
+    private ulong spareBytes, limitBytes; // of memory; 0: no limit
 
     private SharedCell(WardenContext context, string name, CellProcess process, uint firstId)
     {
@@ -112,7 +117,7 @@ internal sealed class SharedCell
             return null;
         }
         var process = CellProcess.Adopt(all[0]!, all[1]!, left.InitPid, left.Cgroup, context.Cgroups, new(left.MonotonicOffsetNs, left.BoottimeOffsetNs));
-        var cell = new SharedCell(context, name, process, left.FirstId) { record = record };
+        var cell = new SharedCell(context, name, process, left.FirstId) { record = record, adopted = true, spareBytes = left.SpareBytes };
         foreach (string each in left.Gates)
             if (CellGate.Adopt(store, each) is { } adopted)
                 cell.gates.Add(each, adopted);
@@ -127,6 +132,8 @@ internal sealed class SharedCell
             if (ended)
                 return;
             ended = bodies.Count == 0;
+            adopted = false;
+            Fit();
         }
         if (ended)
         {
@@ -181,6 +188,7 @@ internal sealed class SharedCell
                 MonotonicOffsetNs = Clock.MonotonicOffsetNs,
                 BoottimeOffsetNs = Clock.BoottimeOffsetNs,
                 Gates = { gates.Keys },
+                SpareBytes = spareBytes,
             });
         }
         return made;
@@ -189,7 +197,14 @@ internal sealed class SharedCell
     internal void Join(ICellBody body)
     {
         lock (gate)
+        {
             bodies[body.InnerPid] = body;
+            if (adopted)
+                return;
+            if (body.Limits.MemoryBytes > 0)
+                spareBytes = body.Limits.MemoryBytes - Math.Min(body.Limits.NeedBytes, body.Limits.MemoryBytes);
+            Fit();
+        }
     }
 
     /// <summary>A body that has ended or been killed; with the last one all ends. False when the cgroup could not be removed (it is swept at the next start).</summary>
@@ -202,6 +217,7 @@ internal sealed class SharedCell
             Written.Stays(body);
             if (loosened.Remove(body) && loosened.Count == 0 && bodies.Count > 0)
                 memory?.Tighten();
+            Fit();
             if (bodies.Count > 0 || ended)
                 return true;
             ended = true;
@@ -234,6 +250,32 @@ internal sealed class SharedCell
         lock (gate)
             if (loosened.Remove(body) && loosened.Count == 0)
                 memory?.Tighten();
+    }
+
+    /// <summary>The limits are those of all that are in it. Under gate.</summary>
+    private void Fit()
+    {
+        if (bodies.Count == 0)
+            return;
+        try
+        {
+            if (bodies.Values.All(body => body.Limits.Pids > 0))
+                process.LimitPids(bodies.Values.Aggregate(0UL, (sum, body) => sum + body.Limits.Pids));
+            ulong bytes = bodies.Values.Aggregate(spareBytes, (sum, body) => sum + body.Limits.NeedBytes);
+            if (bytes == limitBytes)
+                return;
+            limitBytes = bytes;
+            if (memory is null)
+                process.LimitMemory(bytes);
+            else
+                memory.Resize(bytes);
+            if (loosened.Count == 0)
+                memory?.Tighten();
+        }
+        catch (IOException)
+        {
+            // Those who are left use more than is theirs: the limit stays.
+        }
     }
 
     private void MemoryIsShort()

@@ -118,6 +118,8 @@ internal static unsafe partial class OmEngine
     internal static partial int om_engine_port(nint engine);
     [LibraryImport(Library, StringMarshalling = StringMarshalling.Utf8)]
     internal static partial int om_engine_peer(nint engine, string node, string address, ushort port);
+    [LibraryImport(Library)]
+    internal static partial void om_engine_homes_known(nint engine);
 
     [LibraryImport(Library)]
     internal static partial int om_home_open(nint engine, om_home_options* options, nint* home);

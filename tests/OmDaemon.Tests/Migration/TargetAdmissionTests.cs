@@ -57,6 +57,7 @@ public sealed class TargetAdmissionTests
     {
         Assert.Equal(900 * MiB, TargetAdmission.Limits(Image(100), Target(1000, 0), 4).MemoryBytes);
         Assert.Equal(140 * MiB, TargetAdmission.Limits(Image(96), Target(141, 0), 4).MemoryBytes);
+        Assert.Equal(140 * MiB, TargetAdmission.Limits(Image(96), Target(1000, 0), 4).NeedBytes);
         Assert.Equal(4u, TargetAdmission.Limits(Image(100), Target(1000, 0), 4).Cpus);
     }
 

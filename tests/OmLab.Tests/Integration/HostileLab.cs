@@ -9,7 +9,7 @@ public sealed class HostileLab() : TestLab("hostile", null, "2", "--memory", "1G
 {
     internal static string Programs { get; } = Path.Combine(Repository.Root, "out", "tests", "hostile");
 
-    // Of each process but this shell, its number and name; of pc2's mounts, all.
+    // Of each process but this shell, its number and name; of mounts, all.
     private const string Stand = """
         cat /proc/self/mounts
         for each in /proc/[0-9]*; do
@@ -42,8 +42,8 @@ public sealed class HostileLab() : TestLab("hostile", null, "2", "--memory", "1G
         }
     }
 
-    /// <summary>What must be the same before and after a hostile guest: who runs on pc2 and what is mounted there.</summary>
-    internal Task<string> StandAsync() => AskAsync("pc2", "sh", "-c", Stand);
+    /// <summary>What must be the same before and after a hostile guest: who runs on the node and what is mounted there.</summary>
+    internal Task<string> StandAsync(string node = "pc2") => AskAsync(node, "sh", "-c", Stand);
 
     /// <summary>Of the only remote on pc2: its real uid outside, and how many descriptors it has.</summary>
     internal (uint Uid, int Descriptors) Remote()

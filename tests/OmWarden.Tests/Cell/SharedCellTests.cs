@@ -149,6 +149,40 @@ public sealed class SharedCellTests : IDisposable
         }
     }
 
+    [Fact]
+    public void Join_AndLeave_LimitsAreThoseOfAllThatAreThere()
+    {
+        Privileged.OrSkip();
+        Assert.SkipUnless(Tree.Has("memory") && Tree.Has("pids"), "no cgroup controllers for memory and pids");
+        const ulong need = 4 << 20, spare = LimitBytes - need;
+        SharedCell cell = Create(out _, out SafeFileHandle pidfd);
+        using (pidfd)
+        {
+            var leader = new Body(InnerPid) { Limits = new() { MemoryBytes = LimitBytes, NeedBytes = need, Pids = 8 } };
+            var member = new Body(InnerPid + 1) { Limits = new() { MemoryBytes = spare + (2 * need), NeedBytes = 2 * need, Pids = 16 } };
+            var child = new Body(InnerPid + 2) { Limits = new() { Pids = 16 } };
+            var many = new Body(InnerPid + 3) { Limits = new() { Pids = uint.MaxValue } };
+            cell.Join(leader);
+            Assert.Equal((LimitBytes, 8UL), (LimitOf(cell), PidsOf(cell)));
+            cell.Join(member);
+            Assert.Equal((spare + (3 * need), 24UL), (LimitOf(cell), PidsOf(cell)));
+            cell.GuardMemory();
+            cell.Join(child);
+            Assert.Equal((spare + (3 * need), 40UL), (LimitOf(cell), PidsOf(cell)));
+            cell.Join(many);
+            Assert.Equal(4UL << 20, PidsOf(cell));
+            Assert.True(cell.Leave(many));
+            Assert.True(cell.Leave(leader));
+            Assert.Equal((spare + (2 * need), 32UL), (LimitOf(cell), PidsOf(cell)));
+            cell.Loosen(child);
+            Assert.True(cell.Leave(member));
+            Assert.True(LimitOf(cell) > spare);
+            cell.Tighten(child);
+            Assert.Equal((spare, 16UL), (LimitOf(cell), PidsOf(cell)));
+            Assert.True(cell.Leave(child));
+        }
+    }
+
     private SharedCell Create(out int pid, out SafeFileHandle pidfd)
     {
         var image = new ProcessImage { Pid = InnerPid, HomeHostname = "pc1" };
@@ -178,8 +212,13 @@ public sealed class SharedCellTests : IDisposable
         return grower;
     }
 
-    private static ulong LimitOf(SharedCell cell) => ulong.Parse(
-        File.ReadAllText(Path.Combine(Cgroup.Adopt(Tree, cell.CgroupName).Memory!.Value.Path, "memory.limit_in_bytes")), CultureInfo.InvariantCulture);
+    private static ulong LimitOf(SharedCell cell) =>
+        Number(Tree.Hierarchies.First(each => each.Controllers.Contains("memory")) is { Unified: true } ? "memory.max" : "memory.limit_in_bytes", "memory", cell);
+
+    private static ulong PidsOf(SharedCell cell) => Number("pids.max", "pids", cell);
+
+    private static ulong Number(string file, string controller, SharedCell cell) => ulong.Parse(
+        File.ReadAllText(Path.Combine(Tree.Hierarchies.First(each => each.Controllers.Contains(controller)).Path, cell.CgroupName, file)), CultureInfo.InvariantCulture);
 
     private static IEnumerable<int> Members(SharedCell cell) => Cgroup.Adopt(Tree, cell.CgroupName).Members();
 
@@ -188,6 +227,7 @@ public sealed class SharedCellTests : IDisposable
         public int InnerPid => innerPid;
         public int HostPid => 0;
         public ulong ResidentBytes { get; set; }
+        public CellLimits Limits { get; init; } = new() { MemoryBytes = LimitBytes, Pids = 8 };
         public TaskCompletionSource<int> Ended { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
         public SemaphoreSlim Pressed { get; } = new(0);
 

@@ -112,6 +112,9 @@ void om_engine_close(om_engine *engine);
 int om_engine_port(const om_engine *engine);
 /* Where a node's warden listens. Links are made on first use and remade when they break. */
 int om_engine_peer(om_engine *engine, const char *node, const char *address, uint16_t port);
+/* Every home that a warden before us has left is open: a body of any other hears OM_CONTROL_GONE from now on. Until
+ * then its HELLO waits for its home, which a link may precede. */
+void om_engine_homes_known(om_engine *engine);
 
 /* ---- home's side ------------------------------------------------------------------------------------------------- */
 
@@ -130,7 +133,7 @@ struct om_home_options {
 };
 int om_home_open(om_engine *engine, const struct om_home_options *options, om_home **home);
 /* No body of it is wanted any more, for it executes here again: one that presents itself after om_home_close hears
- * OM_CONTROL_GONE, as that of a deputy that has ended does. */
+ * OM_CONTROL_GONE, as that of a deputy that has ended does. Any other is closed for the next warden to open. */
 void om_home_end(om_home *home);
 void om_home_close(om_home *home);
 /* The deputy has a thread that waits on this slot. Said of every one, the leader too, before om_home_expect; one that a
@@ -216,9 +219,9 @@ int om_remote_thread(om_remote *remote, uint32_t slot, int32_t tid, uint32_t sig
 void om_remote_thread_gone(om_remote *remote, uint32_t slot);
 /* Slots in use and their tids; returns how many were written. */
 int om_remote_threads(om_remote *remote, uint32_t *slots, int32_t *tids, uint32_t capacity);
-/* Presents the epoch at home and begins to serve. Blocks until home has accepted: 0, or -ESTALE: fenced, the body does
- * not run here. -ETIMEDOUT: not known; the epoch goes on being presented and the notifications wait: call it again when
- * remote_due says so. */
+/* Presents the epoch at home and begins to serve. Blocks until home has accepted: 0, or -ESTALE: fenced, -ESRCH: home
+ * knows no such process, and the body does not run here. -ETIMEDOUT: not known; the epoch goes on being presented and
+ * the notifications wait: call it again when remote_due says so. */
 int om_remote_start(om_remote *remote, uint32_t timeout_ms);
 /* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512
  * (ERESTARTSYS and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the

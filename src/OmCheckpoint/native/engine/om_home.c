@@ -2,7 +2,8 @@
  *
  * Home's side of a process: opening and closing it, and who may be its body. The epoch is decided here and nowhere
  * else: the node that om_home_expect named and that presents the newest epoch is the body; its first HELLO is the
- * Commit of the move. A HELLO that comes before its home is open (a warden that has just been restarted) waits.
+ * Commit of the move. A HELLO that comes before its home is open waits while a warden that has just been restarted has
+ * not opened all it was left (om_engine_homes_known).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -71,6 +72,12 @@ int om_home_send(struct om_home *home, uint16_t kind, uint32_t slot, uint32_t se
 	if (result)
 		home->connection = 0; /* it will present itself again */
 	return result;
+}
+
+static int send_gone(struct om_peer *peer, uint64_t connection, uint64_t key, uint32_t epoch)
+{
+	struct om_frame frame = om_frame_of(OM_FRAME_CONTROL, key, epoch, OM_CONTROL_GONE, 0);
+	return om_peer_send(peer, connection, &frame, NULL);
 }
 
 static void send_fenced(struct om_peer *peer, uint64_t connection, uint64_t key, uint32_t epoch)
@@ -146,7 +153,16 @@ static void tell_claimed(struct om_home *home, uint32_t epoch)
 		callbacks->home_claimed(callbacks->context, home->key, epoch);
 }
 
-/* 0: parked. The home is looked up under the same lock: it may just be opening, and looks once for what is parked. */
+static bool has_ended(const struct om_engine *engine, uint64_t key)
+{
+	for (unsigned int i = 0; i < OM_ENDED_KEYS && i < engine->ended_count; i++)
+		if (engine->ended[i] == key)
+			return true;
+	return false;
+}
+
+/* 0: parked, or told that there is nothing to wait for. The home is looked up under the same lock: it may just be
+ * opening, and looks once for what is parked. */
 static int park(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame, struct om_home **home)
 {
 	struct om_engine *engine = peer->engine;
@@ -157,13 +173,10 @@ static int park(struct om_peer *peer, struct om_connection *c, const struct om_f
 		pthread_mutex_unlock(&engine->lock);
 		return 0;
 	}
-	for (unsigned int i = 0; i < OM_ENDED_KEYS && i < engine->ended_count; i++)
-		if (engine->ended[i] == frame->key) {
-			pthread_mutex_unlock(&engine->lock);
-			struct om_frame gone =
-				om_frame_of(OM_FRAME_CONTROL, frame->key, frame->epoch, OM_CONTROL_GONE, 0);
-			return om_peer_send(peer, c->id, &gone, NULL);
-		}
+	if (engine->homes_known || has_ended(engine, frame->key)) {
+		pthread_mutex_unlock(&engine->lock);
+		return send_gone(peer, c->id, frame->key, frame->epoch);
+	}
 	struct om_parked_hello *parked = engine->parked;
 	while (parked && (parked->key != frame->key || parked->peer != peer))
 		parked = parked->next;
@@ -321,6 +334,22 @@ int om_home_expect(om_home *home, const char *node, uint32_t epoch, bool take_ba
 	if (claimed)
 		tell_claimed(home, epoch);
 	return result;
+}
+
+void om_engine_homes_known(om_engine *engine)
+{
+	pthread_mutex_lock(&engine->lock);
+	struct om_parked_hello *parked = engine->parked;
+	engine->parked = NULL;
+	engine->parked_count = 0;
+	engine->homes_known = true;
+	pthread_mutex_unlock(&engine->lock);
+	while (parked) {
+		struct om_parked_hello *next = parked->next;
+		send_gone(parked->peer, parked->connection, parked->key, parked->epoch);
+		free(parked);
+		parked = next;
+	}
 }
 
 void om_home_forget_parked(struct om_engine *engine)
@@ -504,6 +533,8 @@ void om_home_close(om_home *home)
 	*at = home->next;
 	if (over) /* a body whose link is down hears it when it is back */
 		engine->ended[engine->ended_count++ % OM_ENDED_KEYS] = home->key;
+	else
+		engine->homes_known = false;
 	pthread_mutex_unlock(&engine->lock);
 
 	pthread_mutex_lock(&home->lock);

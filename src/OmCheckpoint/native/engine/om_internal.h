@@ -155,6 +155,7 @@ struct om_engine {
 	struct om_remote *remotes[OM_TABLE_BUCKETS];
 	struct om_parked_hello *parked; /* HELLOs that came before their home was opened */
 	unsigned int parked_count;
+	bool homes_known;              /* none is parked any more */
 	uint64_t ended[OM_ENDED_KEYS]; /* deputies that are no more; a ring */
 	unsigned int ended_count;
 

@@ -1,0 +1,102 @@
+using System.Text.Json;
+using OpenMosix.Lab.State;
+using OpenMosix.Lab.Tests.Running;
+
+namespace OpenMosix.Lab.Tests.Integration;
+
+/// <summary>
+/// A program that forks without end where it was moved to, and so do its children: what limits it is what limits it at home, exactly; both nodes
+/// serve others meanwhile; and its end at home leaves nothing on either.
+/// </summary>
+[Collection(HostileCollection.Name)]
+public sealed class ForkBombTests(HostileLab lab)
+{
+    private const int Processes = 200;
+    private const int Killed = 128 + 9;
+
+    private static readonly string Bomb = Path.Combine(Repository.Root, "out", "tests", "bomb");
+
+    [Fact]
+    public async Task Bomb_UnderAPidsLimitAtHome_LeavesBothNodesHealthy()
+    {
+        lab.Need();
+        var node = LabStore.Open(lab.Name).Cgroups.Select(directory => Path.Combine(directory, "pc1")).FirstOrDefault(each => File.Exists(Path.Combine(each, "pids.max")));
+        Assert.SkipWhen(node is null, "no cgroup pids controller");
+        var cgroup = Directory.CreateDirectory(Path.Combine(node, "bomb"));
+        try
+        {
+            await File.WriteAllTextAsync(Path.Combine(cgroup.FullName, "pids.max"), $"{Processes}", TestContext.Current.CancellationToken);
+            await IsHarmlessAsync($"echo $$ > {cgroup.FullName}/cgroup.procs; moved {Bomb}");
+        }
+        finally
+        {
+            cgroup.Delete();
+        }
+    }
+
+    [Fact]
+    public async Task Bomb_UnderALimitOfItsUser_LeavesBothNodesHealthy()
+    {
+        lab.Need();
+        await IsHarmlessAsync($"moved {Bomb} {Processes}");
+    }
+
+    private async Task IsHarmlessAsync(string script)
+    {
+        string[] before = [await lab.StandAsync("pc1"), await lab.StandAsync("pc2")];
+        using var job = Job.Start(lab, script);
+        var pid = await job.NextPidAsync();
+        await job.Program.WroteAsync("ready\n");
+        var mover = new Mover(lab, pid, 0);
+        Assert.True(await mover.ToAsync("pc2"), mover.History);
+
+        await job.Program.WriteAsync("go\n");
+        await job.Program.WroteAsync("refused\n");
+        while ((await HostedAsync()) != Processes)
+        {
+            await Task.Delay(100, TestContext.Current.CancellationToken);
+        }
+
+        await OthersAreServedAsync();
+        Assert.Equal(Processes, await HostedAsync());
+
+        await lab.AskAsync("pc1", "kill", "-9", "--", $"-{pid}");
+        var result = (await job.EndAsync()).Outcome;
+        Assert.True(result.Status == Killed, result.ToString());
+        await lab.EmptyAsync();
+        string[] after = [await lab.StandAsync("pc1"), await lab.StandAsync("pc2")];
+        Assert.Equal(before, after);
+        Assert.Equal(0, await HostedAsync());
+    }
+
+    private async Task OthersAreServedAsync()
+    {
+        using var other = Job.Start(lab, "moved cat");
+        var mover = new Mover(lab, await other.NextPidAsync(), 0);
+        await other.Program.WriteAsync("at home\n");
+        await other.Program.WroteAsync("at home\n");
+        foreach (var node in (string[])["pc2", "pc1"])
+        {
+            Assert.True(await mover.ToAsync(node), mover.History);
+            await other.Program.WriteAsync($"on {node}\n");
+            await other.Program.WroteAsync($"on {node}\n");
+        }
+
+        Assert.Equal(0, (await other.EndAsync()).Outcome.Status);
+    }
+
+    /// <summary>How many bodies pc2 has. It is alive, and so is pc1, as both see it.</summary>
+    private async Task<int> HostedAsync()
+    {
+        var hosted = 0;
+        foreach (var asked in (string[])["pc1", "pc2"])
+        {
+            using var reply = JsonDocument.Parse(await lab.AskAsync(asked, "omctl", "nodes", "--json"));
+            var nodes = reply.RootElement.GetProperty("nodes").EnumerateArray().ToArray();
+            Assert.All(nodes, node => Assert.True(node.GetProperty("alive").GetBoolean()));
+            hosted = nodes.Single(node => node.GetProperty("node").GetString() == "pc2").GetProperty("hosted").GetInt32();
+        }
+
+        return hosted;
+    }
+}
