@@ -208,8 +208,8 @@ void om_remote_thread_gone(om_remote *remote, uint32_t slot);
 /* Slots in use and their tids; returns how many were written. */
 int om_remote_threads(om_remote *remote, uint32_t *slots, int32_t *tids, uint32_t capacity);
 /* Presents the epoch at home and begins to serve. Blocks until home has accepted: 0, or -ESTALE: fenced, the body does
- * not run here. -ETIMEDOUT: not known; the epoch goes on being presented and the notifications wait: call it again when
- * remote_due says so. */
+ * not run here; -ESRCH: its deputy has ended. -ETIMEDOUT: not known; the epoch goes on being presented and the
+ * notifications wait: call it again when remote_due says so. */
 int om_remote_start(om_remote *remote, uint32_t timeout_ms);
 /* No call of the body is taken any more; the one in progress is finished, or cancelled at home and then answered -512
  * (ERESTARTSYS and its kin) so that it is issued again wherever the body goes. The caller has PTRACE_INTERRUPTed the

@@ -163,9 +163,13 @@ int om_remote_start(om_remote *remote, uint32_t timeout_ms)
 	if (want)
 		om_peer_want(remote->home, 1);
 	pthread_mutex_lock(&remote->lock);
-	while (!remote->connection && !remote->fenced && !remote->closed && result != ETIMEDOUT)
+	while (!remote->connection && !remote->fenced && !remote->closed && !remote->gone && result != ETIMEDOUT)
 		result = pthread_cond_timedwait(&remote->changed, &remote->lock, &until);
-	result = remote->fenced ? -ESTALE : remote->closed ? -ECANCELED : remote->connection ? 0 : -ETIMEDOUT;
+	result = remote->fenced       ? -ESTALE
+		 : remote->closed     ? -ECANCELED
+		 : remote->connection ? 0
+		 : remote->gone       ? -ESRCH
+				      : -ETIMEDOUT;
 	remote->start_owed |= result == -ETIMEDOUT;
 	om_remote_leave(remote);
 	return result;
