@@ -412,6 +412,7 @@ static bool late_body_hears_of_the_end(const char *dir)
 	relay_heal(w->relay); /* and it presents itself again */
 	while (!w->control[OM_CONTROL_GONE])
 		sched_yield();
+	CHECK(om_remote_start(w->remote, 10000) == -ESRCH); /* to ask again would be in vain */
 	set_stage(w->shared, 3);
 	kill(w->body, SIGKILL); /* which does not get its end through any more */
 	world_home(w);

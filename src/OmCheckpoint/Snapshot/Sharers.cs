@@ -21,7 +21,7 @@ public static class Sharers
     public static WardenSharersReply Find(int pid, Func<int, (ulong Start, ulong End)> hidden, int reader = 0)
     {
         var reply = new WardenSharersReply();
-        if (!Memory(pid, hidden).Exists(area => IsWritten(pid, area)))
+        if (Memory(pid, hidden)?.Exists(area => IsWritten(pid, area)) != true)
         {
             return reply;
         }
@@ -64,27 +64,42 @@ public static class Sharers
     private static bool IsWritten(int pid, MemoryArea area) =>
         MappingRules.IsWritten(area) || (area.Shared && area.IsFile && !RemoteFileName.TryDecode(area.Name, out _) && MemoryFiles.IsOpenForWriting(pid, area));
 
-    private static Dictionary<int, List<MemoryArea>> Everyone(Func<int, (ulong Start, ulong End)> hidden) => Processes()
-        .Where(pid => pid != Environment.ProcessId) // it has the arenas
-        .Select(pid => (Pid: pid, Areas: Memory(pid, hidden)))
-        .Where(one => one.Areas.Count > 0)
-        .ToDictionary(one => one.Pid, one => one.Areas);
+    /// <summary>One that has ended between the list and its turn may have forked another that is not in the list: then listed again.</summary>
+    private static Dictionary<int, List<MemoryArea>> Everyone(Func<int, (ulong Start, ulong End)> hidden)
+    {
+        var everyone = new Dictionary<int, List<MemoryArea>> { [Environment.ProcessId] = [] }; // it has the arenas
+        bool ended;
+        do
+        {
+            ended = false;
+            foreach (var pid in Processes().Where(pid => !everyone.ContainsKey(pid)))
+            {
+                var areas = Memory(pid, hidden);
+                ended |= areas is null;
+                everyone.Add(pid, areas ?? []);
+            }
+        }
+        while (ended);
+
+        return everyone;
+    }
 
     private static IEnumerable<int> Processes() => Directory.EnumerateDirectories("/proc")
         .Select(path => int.TryParse(Path.GetFileName(path), NumberStyles.None, CultureInfo.InvariantCulture, out var pid) ? pid : 0)
         .Where(pid => pid != 0);
 
-    /// <summary>Shared memory that is written, and other mappings of files, which may be such elsewhere.</summary>
-    private static List<MemoryArea> Memory(int pid, Func<int, (ulong Start, ulong End)> hidden)
+    /// <summary>Shared memory that is written, and other mappings of files, which may be such elsewhere. Null: it has ended, or is the kernel's own.</summary>
+    private static List<MemoryArea>? Memory(int pid, Func<int, (ulong Start, ulong End)> hidden)
     {
         try
         {
             var (start, end) = hidden(pid);
-            return [.. MemoryMap.Read(pid).Where(area => (MappingRules.IsWritten(area) || area.IsFile) && !area.Overlaps(start, end))];
+            var areas = MemoryMap.Read(pid);
+            return areas.Count == 0 ? null : [.. areas.Where(area => (MappingRules.IsWritten(area) || area.IsFile) && !area.Overlaps(start, end))];
         }
         catch (Exception gone) when (gone is TraceeException or UnauthorizedAccessException)
         {
-            return [];
+            return null;
         }
     }
 

@@ -8,6 +8,7 @@ public sealed class JobProcess
     private readonly Pidfd _pidfd;
     private volatile Residence _residence;
     private (ulong Key, uint Epoch) _lastAttempt;
+    private TaskCompletionSource _changed = NewChange();
 
     internal JobProcess(Job job, int pid, ulong startTicks, Pidfd pidfd, Residence residence)
     {
@@ -26,8 +27,15 @@ public sealed class JobProcess
     public Residence Residence
     {
         get => _residence;
-        internal set => _residence = value;
+        internal set
+        {
+            _residence = value;
+            TellChange();
+        }
     }
+
+    /// <summary>Ends with the next change of its residence, or when it has ended. To be read before what it may change.</summary>
+    internal Task Changed => Volatile.Read(ref _changed).Task;
 
     /// <summary>The epoch of the next attempt to move it: above the one in force and those of all attempts under its key. For one move at a time.</summary>
     internal uint NextEpoch(Residence from)
@@ -68,5 +76,10 @@ public sealed class JobProcess
     {
         HasEnded = true;
         _pidfd.Dispose();
+        TellChange();
     }
+
+    private void TellChange() => Interlocked.Exchange(ref _changed, NewChange()).SetResult();
+
+    private static TaskCompletionSource NewChange() => new(TaskCreationOptions.RunContinuationsAsynchronously);
 }

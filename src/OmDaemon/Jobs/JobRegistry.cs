@@ -60,7 +60,12 @@ internal sealed partial class JobRegistry : IDisposable
         }
         Refresh();
         lock (_lock)
+        {
+            // A list of children may lack one while another of them ends (proc_tid_children(5)): then upwards.
+            if (!_processes.ContainsKey(pid) && ProcessStat.Read(pid) is { } stat && AncestorsJob(stat) is { } members && Adopt(members, stat))
+                Save(members);
             return _processes.GetValueOrDefault(pid);
+        }
     }
 
     /// <summary>Makes the process the root of a new job; or leaves it in the job of the nearest ancestor that is in one.</summary>

@@ -48,6 +48,13 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
         }
     }
 
+    /// <summary>A body that runs here, by what the warden holds; nothing of it is known yet.</summary>
+    public void Take(ulong key, WardenStatusReply status)
+    {
+        if (status.Processes.FirstOrDefault(held => held.Key == key && held.Role == HeldProcess.Types.Role.Remote) is { } held)
+            _guests.TryAdd(key, Guest.Of(held));
+    }
+
     /// <summary>What the warden says of one key; null: nothing.</summary>
     public void Correct(ulong key, HeldProcess? held)
     {

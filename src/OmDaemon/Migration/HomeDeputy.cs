@@ -16,6 +16,8 @@ internal enum TakeBack
 
 internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimeProvider time, ILogger<HomeDeputy> log)
 {
+    private const int ESRCH = 3;
+
     private static readonly TimeSpan RetryPause = TimeSpan.FromMilliseconds(500);
 
     public async Task<Step<WardenDone>> DeputizeAsync(ulong key, uint epoch, CancellationToken cancellationToken) => Steps.Of(
@@ -27,7 +29,7 @@ internal sealed partial class HomeDeputy(IWarden warden, IPageShip pages, TimePr
     {
         WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, cancellationToken).ConfigureAwait(false);
         return answer is WardenAnswer.Replied { Reply.Status: { } status } && status.Processes.All(held => held.Key != key)
-            ? Step<HeldProcess>.Refused(Failures.Broken(Stage.Freeze, "it has ended, or executes at home again"))
+            ? Step<HeldProcess>.Refused(Failures.Broken(Stage.Freeze, "it has ended, or executes at home again", ESRCH))
             : Steps.Of(answer, Stage.Freeze, reply => reply.Status?.Processes.FirstOrDefault(held => held.Key == key));
     }
 

@@ -13,6 +13,10 @@ internal interface IMoveNode
     /// <param name="pid">The process, where it is native at home; 0 elsewhere.</param>
     Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken);
 
+    /// <summary>Its pages are offered to the target until Thaw. When it fails the process still stands.</summary>
+    /// <param name="pid">As of FreezeAsync.</param>
+    Task<Step<SnapshotReply>> SnapshotAsync(SnapshotRequest request, int pid, CancellationToken cancellationToken);
+
     Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken);
 
     /// <summary>Pulls and builds. When it fails it has undone its part, unless the answer is Unknown.</summary>

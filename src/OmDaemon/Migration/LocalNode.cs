@@ -21,6 +21,8 @@ internal sealed partial class LocalNode(
     IWarden warden, IPageShip pages, Guests guests, ILoadReader load, IClusterView cluster, ImageCheck check, FaultPoints faults,
     DaemonOptions options, TimeProvider time, ILogger<LocalNode> log) : IMoveNode, IWardenListener
 {
+    private const int ESRCH = 3;
+
     private readonly KeyedGate<ulong> _gate = new();
     private readonly ConcurrentDictionary<ulong, (uint Epoch, CancellationTokenSource Given)> _restores = new();
 
@@ -28,6 +30,9 @@ internal sealed partial class LocalNode(
 
     public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
         EnteredAsync(request.Key, Stage.Freeze, () => FreezeInsideAsync(request, pid, cancellationToken), cancellationToken);
+
+    public Task<Step<SnapshotReply>> SnapshotAsync(SnapshotRequest request, int pid, CancellationToken cancellationToken) =>
+        EnteredAsync(request.Key, Stage.Snapshot, () => SnapshotInsideAsync(request, pid, cancellationToken), cancellationToken);
 
     public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
         EnteredAsync(request.Key, Stage.Freeze, () => ThawInsideAsync(request), cancellationToken);
@@ -105,32 +110,52 @@ internal sealed partial class LocalNode(
             new ToWarden { Freeze = new WardenFreeze { Pid = pid, Key = request.Key, Returns = guests.Find(request.Key)?.Home == request.Target, Memory = { request.Memory } } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
         Step<WardenFrozen> frozen = Steps.Of(answer, Stage.Freeze, reply => reply.Frozen);
         if (!frozen.Ok)
+        {
+            if (pid == 0 && frozen.Failure!.Errno == ESRCH)
+                await CorrectAsync(request.Key).ConfigureAwait(false);
             return frozen.Cast<FreezeReply>();
+        }
+        if (pid == 0 && !guests.Set(request.Key, GuestState.Frozen))
+            return Step<FreezeReply>.Refused(Failures.Broken(Stage.Freeze, "the body has ended", ESRCH));
+        if (pid == 0)
+            LeaseStanding(request.Key);
+        return new FreezeReply { FreezeUs = frozen.Value!.FreezeUs };
+    }
 
-        ProcessImage image = frozen.Value!.Image;
-        Failure? failure = pages.Offer(request.Key, request.Epoch, image, frozen.Value.MemoryPid, request.Target).Failure
+    private async Task<Step<SnapshotReply>> SnapshotInsideAsync(SnapshotRequest request, int pid, CancellationToken cancellationToken)
+    {
+        WardenAnswer answer = await warden.AskAsync(
+            new ToWarden { Snapshot = new WardenSnapshot { Key = request.Key } }, MoveDeadlines.Freeze, time, cancellationToken).ConfigureAwait(false);
+        Step<WardenDescribed> described = Steps.Of(answer, Stage.Snapshot, reply => reply.Described);
+        if (!described.Ok)
+            return described.Cast<SnapshotReply>();
+
+        ProcessImage image = described.Value!.Image;
+        Failure? failure = pages.Offer(request.Key, request.Epoch, image, described.Value.MemoryPid, request.Target).Failure
             ?? await faults.AtAsync(Stage.Snapshot, cancellationToken).ConfigureAwait(false);
+        if (failure is null && pid == 0 && !guests.Set(request.Key, GuestState.Frozen))
+            failure = Failures.Broken(Stage.Snapshot, "the body has ended", ESRCH);
         if (failure is not null)
         {
-            await ThawInsideAsync(new KeyRequest { Key = request.Key }).ConfigureAwait(false);
-            return Step<FreezeReply>.Refused(failure);
+            await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
+            return Step<SnapshotReply>.Refused(failure);
         }
         if (pid == 0)
         {
-            if (!guests.Set(request.Key, GuestState.Frozen))
-            {
-                await pages.ReleaseAsync(request.Key).ConfigureAwait(false);
-                return Step<FreezeReply>.Refused(Failures.Broken(Stage.Freeze, "the body has ended"));
-            }
-            // One waits for the other until all of a group have been fetched; which those of this home are that belong together is not known here.
             guests.SetBytes(request.Key, MemoryNeed.Of(image));
-            string? home = guests.Find(request.Key)?.Home;
-            List<Guest> standing = [.. guests.All.Where(guest => guest.State == GuestState.Frozen && guest.Home == home)];
-            TimeSpan together = MoveDeadlines.FrozenLease(standing.Select(guest => guest.Bytes));
-            foreach (Guest one in standing)
-                Lease(one.Key, together, () => ThawAsync(new KeyRequest { Key = one.Key }, CancellationToken.None));
+            LeaseStanding(request.Key);
         }
-        return new FreezeReply { Image = image, FreezeUs = frozen.Value.FreezeUs, SnapshotUs = frozen.Value.SnapshotUs };
+        return new SnapshotReply { Image = image, SnapshotUs = described.Value.SnapshotUs };
+    }
+
+    // One waits for the other until all of a group have been fetched; which those of this home are that belong together is not known here.
+    private void LeaseStanding(ulong key)
+    {
+        string? home = guests.Find(key)?.Home;
+        List<Guest> standing = [.. guests.All.Where(guest => guest.State == GuestState.Frozen && guest.Home == home)];
+        TimeSpan together = MoveDeadlines.FrozenLease(standing.Select(guest => guest.Bytes));
+        foreach (Guest one in standing)
+            Lease(one.Key, together, () => ThawAsync(new KeyRequest { Key = one.Key }, CancellationToken.None));
     }
 
     private async Task<Step<RestoreReply>> RestoreAdmittedAsync(RestoreRequest request, string home, ClockOffsets? ahead, CancellationToken cancellationToken)
@@ -271,10 +296,15 @@ internal sealed partial class LocalNode(
             guests.Remove(key);
             return ended;
         }
+        await CorrectAsync(key).ConfigureAwait(false);
+        return ended;
+    }
+
+    private async Task CorrectAsync(ulong key)
+    {
         WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, CancellationToken.None).ConfigureAwait(false);
         if (answer is WardenAnswer.Replied { Reply.Status: { } status })
             guests.Correct(key, status.Processes.FirstOrDefault(held => held.Key == key));
-        return ended;
     }
 
     private async Task<Step<MoveReply>> DiscardInsideAsync(ulong key)

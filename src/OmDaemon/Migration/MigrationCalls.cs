@@ -10,6 +10,7 @@ internal static class MigrationCalls
     public static ServiceDescriptor Service { get; } = MigrationReflection.Descriptor.FindTypeByName<ServiceDescriptor>("Migration");
 
     public static GrpcMethod<FreezeRequest, FreezeReply> Freeze { get; } = new(Service, "Freeze");
+    public static GrpcMethod<SnapshotRequest, SnapshotReply> Snapshot { get; } = new(Service, "Snapshot");
     public static GrpcMethod<KeyRequest, MoveReply> Thaw { get; } = new(Service, "Thaw");
     public static GrpcMethod<RestoreRequest, RestoreReply> Restore { get; } = new(Service, "Restore");
     public static GrpcMethod<RunRequest, MoveReply> Run { get; } = new(Service, "Run");

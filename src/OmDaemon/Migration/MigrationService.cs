@@ -15,6 +15,7 @@ internal sealed partial class MigrationService(
 {
     public void Bind(IServiceBinder service) => service
         .Unary<FreezeRequest, FreezeReply>("Freeze", FreezeAsync)
+        .Unary<SnapshotRequest, SnapshotReply>("Snapshot", SnapshotAsync)
         .Unary<KeyRequest, MoveReply>("Thaw", (request, call) => OrderAsync(request.Key, call, () => node.ThawAsync(request, call.CancellationToken)))
         .Unary<RestoreRequest, RestoreReply>("Restore", RestoreAsync)
         .Unary<RunRequest, MoveReply>("Run", RunAsync)
@@ -27,9 +28,19 @@ internal sealed partial class MigrationService(
 
     private async Task<FreezeReply> FreezeAsync(FreezeRequest request, ServerCall call)
     {
+        // Forked here a moment ago: its home may have heard of it before we have.
+        if (guests.Known && guests.Find(request.Key) is null)
+            guests.Take(request.Key, await StatusAsync(call).ConfigureAwait(false));
         MustBeHome(request.Key, call);
         Step<FreezeReply> step = await node.FreezeAsync(request, 0, call.CancellationToken).ConfigureAwait(false);
         return Answer(step, failure => new FreezeReply { Failure = failure });
+    }
+
+    private async Task<SnapshotReply> SnapshotAsync(SnapshotRequest request, ServerCall call)
+    {
+        MustBeHome(request.Key, call);
+        Step<SnapshotReply> step = await node.SnapshotAsync(request, 0, call.CancellationToken).ConfigureAwait(false);
+        return Answer(step, failure => new SnapshotReply { Failure = failure });
     }
 
     private async Task<RestoreReply> RestoreAsync(RestoreRequest request, ServerCall call)
@@ -78,12 +89,18 @@ internal sealed partial class MigrationService(
     private async Task<HeldReply> HeldAsync(HeldRequest request, ServerCall call)
     {
         string home = PeerOf(call);
-        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, call.CancellationToken).ConfigureAwait(false);
-        if (answer is not WardenAnswer.Replied { Reply.Status: { } status } || !guests.Known)
-            throw new RpcException(StatusCode.Unavailable, "the warden of this node does not answer");
+        WardenStatusReply status = await StatusAsync(call).ConfigureAwait(false);
         var reply = new HeldReply();
         reply.Processes.Add(status.Processes.Where(held => held.Role != HeldProcess.Types.Role.Deputy && held.Peer == home));
         return reply;
+    }
+
+    private async Task<WardenStatusReply> StatusAsync(ServerCall call)
+    {
+        WardenAnswer answer = await warden.AskAsync(new ToWarden { Status = new WardenStatus() }, MoveDeadlines.Short, time, call.CancellationToken).ConfigureAwait(false);
+        return answer is WardenAnswer.Replied { Reply.Status: { } status } && guests.Known
+            ? status
+            : throw new RpcException(StatusCode.Unavailable, "the warden of this node does not answer");
     }
 
     private void MustBeHome(ulong key, ServerCall call)

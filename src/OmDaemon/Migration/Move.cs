@@ -1,8 +1,9 @@
 // One move, of a process or of a group that shares memory, from Freeze to the point where somebody runs again; conducted by the daemon of the home,
 // whichever two nodes it goes between. Each stage is done for all of them before the next. The first is the leader: its claim commits them all.
 //
-//   Freeze, Snapshot   source   undo: Thaw
-//                      home: whether the group is still whole
+//   Freeze             source   undo: Thaw
+//                      home: who shares their memory; whoever does not stand yet is frozen, too, until nobody and no memory is new
+//   Snapshot           source
 //   Ship, Restore      target   undo: Abort
 //   Commit             home: Deputize (first move), Expect, which is refused if the source's body was let go on meanwhile; target: Run
 //                      undo: Expect(epoch + 1, source, take_back), which may find that the body runs: then the move has succeeded
@@ -20,9 +21,18 @@ namespace OpenMosix.Daemon.Migration;
 /// <param name="HomePid">The process at home.</param>
 /// <param name="FromHome">It is native at home: the source is this node.</param>
 /// <param name="ToHome">It returns: the target is this node.</param>
-/// <param name="Memory">At home: what it shares with the others.</param>
-internal sealed record MoveOrder(
-    ulong Key, uint InForce, uint Epoch, int HomePid, bool FromHome, bool ToHome, IMoveNode Source, IMoveNode Target, IReadOnlyList<SharedMemory> Memory);
+internal sealed record MoveOrder(ulong Key, uint InForce, uint Epoch, int HomePid, bool FromHome, bool ToHome, IMoveNode Source, IMoveNode Target);
+
+/// <summary>What is seen of a group while those stand that were known.</summary>
+/// <param name="Joined">Who shares its memory, too, and has to stand.</param>
+/// <param name="Left">Keys of those that have ended, or share nothing with the leader any more.</param>
+/// <param name="Memory">What they share.</param>
+/// <param name="Unshared">Set: why no shared memory may come along.</param>
+internal sealed record GroupSight(IReadOnlyList<MoveOrder> Joined, IReadOnlySet<ulong> Left, IReadOnlyList<SharedMemory> Memory, Failure? Unshared);
+
+/// <summary>Looks who shares the leader's memory.</summary>
+/// <param name="ended">Keys of those that could not be frozen, most likely because they end; it is waited for that, for a while.</param>
+internal delegate Task<Outcome<GroupSight>> GroupLook(IReadOnlySet<ulong> ended, CancellationToken cancellationToken);
 
 internal abstract record MoveOutcome(StageTimes Times)
 {
@@ -31,46 +41,104 @@ internal abstract record MoveOutcome(StageTimes Times)
 
     /// <param name="EpochInForce">The body runs at the source, with this epoch (home: without any).</param>
     public sealed record NotMoved(StageTimes Times, Failure Failure, uint EpochInForce) : MoveOutcome(Times);
+
+    /// <summary>It was no part of the move any more, because it shares nothing with the leader or has ended.</summary>
+    /// <param name="EpochInForce">As of NotMoved.</param>
+    public sealed record Left(StageTimes Times, uint EpochInForce) : MoveOutcome(Times);
 }
 
-/// <param name="whole">Asked once all stand still, if they have shared memory: null, or why they are not all who share it.</param>
+/// <param name="memory">What they share at first.</param>
 internal sealed class Move(
-    IReadOnlyList<MoveOrder> orders, Func<CancellationToken, Task<Failure?>> whole, HomeDeputy deputy, Errands errands, FaultPoints faults, TimeProvider time)
+    IReadOnlyList<MoveOrder> orders, IReadOnlyList<SharedMemory> memory, GroupLook look, HomeDeputy deputy, Errands errands, FaultPoints faults, TimeProvider time)
 {
-    private readonly MovePart[] _parts = [.. orders.Select(order => new MovePart(order, deputy, errands, faults, time))];
+    /// <summary>Who stands neither forks nor maps, so each look finds less that is new, unless they fork faster than they are found.</summary>
+    private const int LooksMost = 16;
 
-    private MovePart Leader => _parts[0];
+    private const int ESRCH = 3;
+
+    private readonly List<MovePart> _all = [.. orders.Select(order => new MovePart(order, deputy, errands, faults, time))];
+    private Failure? _unshared; // when all stand: why no shared memory may come along
+
+    private IEnumerable<MovePart> Parts => _all.Where(part => part.Left is null);
+
+    private MovePart Leader => _all[0];
 
     /// <param name="givenUp">The move is not wanted any more; obeyed until Run is sent.</param>
     /// <param name="stopping">The daemon stops.</param>
-    /// <returns>As orders.</returns>
+    /// <returns>As orders, and those that have joined behind.</returns>
     public async Task<IReadOnlyList<MoveOutcome>> ConductAsync(CancellationToken givenUp, CancellationToken stopping)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(givenUp, stopping);
         Failure? failure = await FreezeAsync(either.Token).ConfigureAwait(false)
+            ?? await SnapshotAsync(either.Token).ConfigureAwait(false)
             ?? await RestoreAsync(either.Token).ConfigureAwait(false)
             ?? await CommitAsync(either.Token, stopping).ConfigureAwait(false);
-        var outcomes = new MoveOutcome[_parts.Length];
-        for (int i = _parts.Length - 1; i >= 0; i--)
-            outcomes[i] = failure is not null && !_parts[i].Arrived ? await _parts[i].UndoAsync(failure).ConfigureAwait(false) : await _parts[i].ForwardAsync().ConfigureAwait(false);
+        var outcomes = new MoveOutcome[_all.Count];
+        for (int i = _all.Count - 1; i >= 0; i--)
+        {
+            outcomes[i] = _all[i].Left is { } left ? left
+                : failure is not null && !_all[i].Arrived ? await _all[i].UndoAsync(failure).ConfigureAwait(false)
+                : await _all[i].ForwardAsync().ConfigureAwait(false);
+        }
         return outcomes;
     }
 
+    /// <summary>Until a look finds just those that stand, with the memory that they were told of.</summary>
     private async Task<Failure?> FreezeAsync(CancellationToken cancellationToken)
     {
-        // The leader last: memory comes with the first that is restored with it, and what there is of it is known when all others who have it stand.
-        foreach (MovePart part in _parts.Reverse())
+        IReadOnlyList<SharedMemory> known = memory;
+        bool told = true;
+        for (int looks = 0; looks < LooksMost; looks++)
         {
-            if (await part.FreezeAsync(cancellationToken).ConfigureAwait(false) is { } failure)
+            Dictionary<ulong, Failure> unfrozen = [];
+            foreach (MovePart part in Parts.Where(part => !part.Stands || (!told && part.Order.FromHome)))
+            {
+                Step<FreezeReply> frozen = await part.FreezeAsync(known, cancellationToken).ConfigureAwait(false);
+                if (frozen.Failure is not { } failure)
+                    continue;
+                if (part == Leader || frozen.Sureness == Sureness.Unknown || failure.Refusal is not null)
+                    return failure;
+                unfrozen.Add(part.Order.Key, failure);
+            }
+            HashSet<ulong> ended = [.. unfrozen.Where(one => one.Value.Errno == ESRCH).Select(one => one.Key)];
+            Outcome<GroupSight> seen = await look(ended, cancellationToken).ConfigureAwait(false);
+            if (!seen.Ok)
+                return seen.Failure;
+            GroupSight sight = seen.Value;
+            foreach (MovePart part in Parts.Where(part => sight.Left.Contains(part.Order.Key)))
+                await part.LeaveAsync().ConfigureAwait(false);
+            _all.AddRange(sight.Joined.Select(order => new MovePart(order, deputy, errands, faults, time)));
+            if (unfrozen.FirstOrDefault(one => !sight.Left.Contains(one.Key)).Value is { } stays)
+                return stays;
+            told = IsSame(known, sight.Memory);
+            if (told && sight.Joined.Count == 0)
+            {
+                _unshared = sight.Unshared;
+                return null;
+            }
+            known = sight.Memory;
+        }
+        return Failures.Broken(Stage.Freeze, "who shares its memory, and what memory, changes faster than it can be stopped");
+    }
+
+    private static bool IsSame(IReadOnlyList<SharedMemory> one, IReadOnlyList<SharedMemory> other) =>
+        one.Select(memory => (memory.Device, memory.Inode)).ToHashSet().SetEquals(other.Select(memory => (memory.Device, memory.Inode)));
+
+    private async Task<Failure?> SnapshotAsync(CancellationToken cancellationToken)
+    {
+        // The leader last: memory comes with the first that is restored with it, and one that is stepped out of the vDSO may write to it until then.
+        foreach (MovePart part in Parts.Reverse())
+        {
+            if (await part.SnapshotAsync(cancellationToken).ConfigureAwait(false) is { } failure)
                 return failure;
         }
-        return _parts.Any(part => part.Image.Files.Any(file => file.Memory)) ? await whole(cancellationToken).ConfigureAwait(false) : null;
+        return Parts.Any(part => part.Image.Files.Any(file => file.Memory)) ? _unshared : null;
     }
 
     private async Task<Failure?> RestoreAsync(CancellationToken cancellationToken)
     {
         var held = new HashSet<(ulong Device, ulong Inode)>();
-        foreach (MovePart part in _parts)
+        foreach (MovePart part in Parts)
         {
             foreach (MappedFile memory in part.Image.Files.Where(file => file.Memory && !held.Add((file.Device, file.Inode))))
             {
@@ -89,23 +157,23 @@ internal sealed class Move(
         if (cancellationToken.IsCancellationRequested)
             return Failures.Broken(Stage.Commit, "the move was given up");
         Failure? failure = await faults.AtAsync(Stage.Commit, cancellationToken).ConfigureAwait(false);
-        foreach (MovePart part in _parts)
+        foreach (MovePart part in Parts)
             failure ??= await part.DeputizeAsync(cancellationToken).ConfigureAwait(false);
         if (failure is not null)
             return failure;
-        foreach (MovePart part in _parts)
+        foreach (MovePart part in Parts)
             failure ??= await part.ExpectAsync(Leader.Order.Key, cancellationToken).ConfigureAwait(false);
         // From here on only the deadline ends the wait: the target may have begun to run at any moment.
-        failure ??= await Leader.RunAsync(_parts.Skip(1), stopping).ConfigureAwait(false);
+        failure ??= await Leader.RunAsync(Parts.Skip(1), stopping).ConfigureAwait(false);
         if (failure is not null)
             failure = await DecideAsync(failure, stopping).ConfigureAwait(false);
-        foreach (MovePart part in _parts.Skip(1))
+        foreach (MovePart part in Parts.Skip(1))
         {
             // They ran with their leader.
             if (failure is null)
                 _ = await part.RunAsync([], stopping).ConfigureAwait(false);
         }
-        foreach (MovePart part in _parts)
+        foreach (MovePart part in Parts)
             part.Committed(begin);
         return failure;
     }
@@ -115,7 +183,7 @@ internal sealed class Move(
     private async Task<Failure?> DecideAsync(Failure why, CancellationToken stopping)
     {
         bool decided = false;
-        foreach (MovePart part in _parts)
+        foreach (MovePart part in Parts)
         {
             await part.TakeBackAsync(stopping).ConfigureAwait(false);
             if (part.Arrived && !decided)

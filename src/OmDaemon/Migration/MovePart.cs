@@ -22,27 +22,52 @@ internal sealed class MovePart(MoveOrder order, HomeDeputy deputy, Errands erran
     /// <summary>TakeBackAsync: it has ended, or its home's warden has undone it.</summary>
     public bool Gone { get; private set; }
 
-    /// <summary>After FreezeAsync.</summary>
+    /// <summary>After SnapshotAsync.</summary>
     public ProcessImage Image => _image!;
 
-    public async Task<Failure?> FreezeAsync(CancellationToken cancellationToken)
+    /// <summary>FreezeAsync: it stands.</summary>
+    public bool Stands { get; private set; }
+
+    /// <summary>LeaveAsync: it goes on where it was, and the others without it.</summary>
+    public MoveOutcome.Left? Left { get; private set; }
+
+    /// <param name="memory">What it shares with others of the move. One that stands is told what has become of that.</param>
+    public async Task<Step<FreezeReply>> FreezeAsync(IReadOnlyList<SharedMemory> memory, CancellationToken cancellationToken)
     {
         if (!order.FromHome)
         {
             Step<HeldProcess> deputized = await deputy.LookAsync(order.Key, cancellationToken).ConfigureAwait(false);
             if (!deputized.Ok)
-                return deputized.Failure;
+                return deputized.Cast<FreezeReply>();
             _presented = deputized.Value!.Presented;
         }
-        _frozenAt = time.GetTimestamp();
-        var request = new FreezeRequest { Key = order.Key, Epoch = order.Epoch, Target = order.Target.Node, Memory = { order.Memory } };
+        long begin = time.GetTimestamp();
+        var request = new FreezeRequest { Key = order.Key, Epoch = order.Epoch, Target = order.Target.Node, Memory = { order.FromHome ? memory : [] } };
         Step<FreezeReply> frozen = await order.Source.FreezeAsync(request, order.FromHome ? order.HomePid : 0, cancellationToken).ConfigureAwait(false);
+        if (Stands)
+            return frozen;
+        _frozenAt = begin;
         if (frozen.Sureness is Sureness.Done or Sureness.Unknown)
             _undo.Push(() => errands.RunAsync(Errand.Thaw, order.Source, Key(_takenBack)));
         _times.FreezeUs = frozen.Value?.FreezeUs ?? 0;
-        _times.SnapshotUs = frozen.Value?.SnapshotUs ?? 0;
-        _image = frozen.Value?.Image;
-        return frozen.Ok && _image is null ? Failures.Broken(Stage.Snapshot, $"node {order.Source.Node} sent no image") : frozen.Failure;
+        Stands = frozen.Ok;
+        return frozen;
+    }
+
+    public async Task LeaveAsync()
+    {
+        await _undo.RunAsync().ConfigureAwait(false);
+        Left = new MoveOutcome.Left(_times, order.InForce);
+    }
+
+    /// <summary>Undone by Thaw, as the freeze is.</summary>
+    public async Task<Failure?> SnapshotAsync(CancellationToken cancellationToken)
+    {
+        var request = new SnapshotRequest { Key = order.Key, Epoch = order.Epoch, Target = order.Target.Node };
+        Step<SnapshotReply> described = await order.Source.SnapshotAsync(request, order.FromHome ? order.HomePid : 0, cancellationToken).ConfigureAwait(false);
+        _times.SnapshotUs = described.Value?.SnapshotUs ?? 0;
+        _image = described.Value?.Image;
+        return described.Ok && _image is null ? Failures.Broken(Stage.Snapshot, $"node {order.Source.Node} sent no image") : described.Failure;
     }
 
     /// <param name="beside">Key of the leader of its group; 0: it is.</param>

@@ -36,44 +36,32 @@ internal sealed partial class Mover(
     public async Task<MigrateReply> MoveAsync(JobProcess process, string node, string reason, CancellationToken givenUp)
     {
         using var either = CancellationTokenSource.CreateLinkedTokenSource(givenUp, _givingUp.Token);
-        (Group group, List<IDisposable> entered) = await EnterAsync(process, either.Token).ConfigureAwait(false);
-        try
-        {
-            Task<MigrateReply> move = MoveInsideAsync(process, group, node, reason, either.Token);
-            foreach (JobProcess member in group.Members)
-                _active[member] = move;
-            return await move.ConfigureAwait(false);
-        }
-        finally
-        {
-            foreach (JobProcess member in group.Members)
-                _active.TryRemove(member, out _);
-            entered.ForEach(one => one.Dispose());
-        }
+        (Group group, Entered entered) = await EnterAsync(process, either.Token).ConfigureAwait(false);
+        using (entered)
+            return await MoveInsideAsync(new Trip(process, process.Residence, node, reason, entered), group, either.Token).ConfigureAwait(false);
     }
 
-    /// <summary>Its group as it is once all of it is entered: by pid, so that nobody waits in a circle.</summary>
-    private async Task<(Group Group, List<IDisposable> Entered)> EnterAsync(JobProcess process, CancellationToken cancellationToken)
+    /// <summary>Its group, entered by pid, so that nobody waits in a circle. Whoever joins it after that is entered when the others stand.</summary>
+    private async Task<(Group Group, Entered Entered)> EnterAsync(JobProcess process, CancellationToken cancellationToken)
     {
         var group = new Group([process], [], null);
-        while (true)
+        for (bool known = false; ; known = true)
         {
-            List<IDisposable> entered = [];
+            var entered = new Entered(this);
             try
             {
                 foreach (JobProcess member in group.Members)
-                    entered.Add(await _gate.EnterAsync(member, cancellationToken).ConfigureAwait(false));
-                Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
-                if (now.Members.SequenceEqual(group.Members))
-                    return (now, entered);
-                group = now;
+                    await entered.AddAsync(member, cancellationToken).ConfigureAwait(false);
+                group = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
+                if (known || group.Members.All(entered.Has))
+                    return (group, entered);
             }
             catch
             {
-                entered.ForEach(one => one.Dispose());
+                entered.Dispose();
                 throw;
             }
-            entered.ForEach(one => one.Dispose());
+            entered.Dispose();
         }
     }
 
@@ -140,74 +128,160 @@ internal sealed partial class Mover(
         _stopping.Dispose();
     }
 
-    private async Task<MigrateReply> MoveInsideAsync(JobProcess process, Group group, string node, string reason, CancellationToken givenUp)
+    private async Task<MigrateReply> MoveInsideAsync(Trip trip, Group group, CancellationToken givenUp)
     {
-        // The one that was asked for leads: it is what the reply is about. Who is home already, where it must go, hinders nobody.
-        string from = process.Residence.Node;
-        List<JobProcess> members = [process, .. group.Members.Where(member => member != process && (node != options.Node || member.Residence.Node == from))];
+        List<JobProcess> members = [.. Movable(trip, group).Where(trip.Entered.Has)];
         foreach (JobProcess member in members)
         {
-            if ((Hindrance(member, member.Residence, node) ?? GroupHindrance(member, process, group)) is { } hindrance)
-                return new MigrateReply { From = from, To = node, Failure = hindrance };
+            if ((Hindrance(member, member.Residence, trip.To) ?? GroupHindrance(member, trip, group)) is { } hindrance)
+                return new MigrateReply { From = trip.From, To = trip.To, Failure = hindrance };
         }
 
-        List<Going> going = [.. members.Select(member => Leave(member, node, group.Memory))];
-        foreach (Going one in going)
-        {
-            LogMoving(one.Order.Key.ToString("x16"), one.Process.Pid, from, node, reason);
-            Tell(one.Process, new WatchEvent { Kind = "moving", Text = $"{one.Name} leaves {from} for {node}: {reason}", From = from, To = node });
-        }
-
+        List<MoveOrder> orders = [.. members.Select(member => Leave(member, trip))];
         IReadOnlyList<MoveOutcome> outcomes;
         try
         {
-            outcomes = await new Move([.. going.Select(one => one.Order)], token => WholeAsync(process, group, members, token), deputy, errands, faults, time)
+            outcomes = await new Move(orders, group.Memory, (ended, token) => LookAsync(trip, ended, token), deputy, errands, faults, time)
                 .ConductAsync(givenUp, _stopping.Token).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
             // The daemon had to stop before home's warden could answer: the warden undoes, and its status tells the next daemon.
             Failure stopped = Failures.Broken(Stage.Commit, "the daemon stopped");
-            outcomes = [.. going.Select(one => new MoveOutcome.NotMoved(new StageTimes(), stopped, one.Before.Epoch))];
+            outcomes = [.. trip.Going.Select(one => new MoveOutcome.NotMoved(new StageTimes(), stopped, one.Before.Epoch))];
         }
-        List<MigrateReply> replies = [.. going.Zip(outcomes, (one, outcome) => outcome switch
+        List<MigrateReply> replies = [.. trip.Going.Zip(outcomes, (one, outcome) => outcome switch
         {
             MoveOutcome.Moved moved => Arrived(one, moved),
             MoveOutcome.NotMoved stayed => Stayed(one, stayed),
+            MoveOutcome.Left left => Stayed(one, new MoveOutcome.NotMoved(left.Times, Failures.Broken(Stage.Freeze, one.Process.HasEnded
+                ? "it has ended"
+                : $"it shares no memory with process {trip.Process.Pid} any more"), left.EpochInForce)),
             _ => throw new InvalidOperationException(),
         })];
         return replies[0];
     }
 
+    /// <summary>The one that was asked for leads: it is what the reply is about. Who is home already, where it must go, hinders nobody.</summary>
+    private IEnumerable<JobProcess> Movable(Trip trip, Group group) =>
+        [trip.Process, .. group.Members.Where(member => member != trip.Process && (trip.To != options.Node || member.Residence.Node == trip.From))];
+
+    /// <summary>One move, of one process or of its group.</summary>
+    /// <param name="Before">Of the process that was asked for.</param>
+    private sealed record Trip(JobProcess Process, Residence Before, string To, string Reason, Entered Entered)
+    {
+        public string From => Before.Node;
+
+        /// <summary>In the order of the outcomes.</summary>
+        public List<Going> Going { get; } = [];
+
+        /// <summary>Of Going: they go on where they were.</summary>
+        public HashSet<JobProcess> Left { get; } = [];
+    }
+
     /// <summary>A process on its way.</summary>
     private sealed record Going(JobProcess Process, string Name, Residence Before, MoveOrder Order);
 
-    private Going Leave(JobProcess process, string node, IReadOnlyList<SharedMemory> memory)
+    /// <summary>Those that no other move touches until this is disposed.</summary>
+    private sealed class Entered(Mover mover) : IDisposable
+    {
+        private readonly Dictionary<JobProcess, IDisposable> _gates = [];
+        private readonly TaskCompletionSource _over = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public bool Has(JobProcess process) => _gates.ContainsKey(process);
+
+        public async Task AddAsync(JobProcess process, CancellationToken cancellationToken) =>
+            _gates.Add(process, await mover._gate.EnterAsync(process, cancellationToken).ConfigureAwait(false));
+
+        public void Leaves(JobProcess process) => mover._active[process] = _over.Task;
+
+        public void Dispose()
+        {
+            foreach (JobProcess process in _gates.Keys)
+                mover._active.TryRemove(process, out _);
+            _over.SetResult();
+            foreach (IDisposable gate in _gates.Values)
+                gate.Dispose();
+        }
+    }
+
+    private MoveOrder Leave(JobProcess process, Trip trip)
     {
         Residence before = process.Residence;
-        bool native = before.Place == Place.Native;
         ulong key = before.Key != 0 ? before.Key : NewKey();
         var order = new MoveOrder(
-            key, before.Epoch, process.NextEpoch(before), process.Pid, native, node == options.Node, nodes.For(before.Node), nodes.For(node), native ? memory : []);
+            key, before.Epoch, process.NextEpoch(before), process.Pid, before.Place == Place.Native, trip.To == options.Node, nodes.For(before.Node), nodes.For(trip.To));
+        var going = new Going(process, $"{ProcessStat.Read(process.Pid)?.Name ?? "process"} ({process.Pid})", before, order);
+        trip.Going.Add(going);
+        trip.Entered.Leaves(process);
         process.Residence = new Residence(Place.Moving, before.Node, key, before.Epoch);
         jobs.Save(process);
-        return new Going(process, $"{ProcessStat.Read(process.Pid)?.Name ?? "process"} ({process.Pid})", before, order);
+        LogMoving(key.ToString("x16"), process.Pid, trip.From, trip.To, trip.Reason);
+        Tell(process, new WatchEvent { Kind = "moving", Text = $"{going.Name} leaves {trip.From} for {trip.To}: {trip.Reason}", From = trip.From, To = trip.To });
+        return order;
     }
 
-    /// <summary>Once all stand still nobody can join them any more.</summary>
-    private async Task<Failure?> WholeAsync(JobProcess process, Group group, List<JobProcess> members, CancellationToken cancellationToken)
+    /// <summary>Those who stand cannot be joined any more, but through one who does not stand yet: who has joined them is entered and goes along.</summary>
+    private async Task<Outcome<GroupSight>> LookAsync(Trip trip, IReadOnlySet<ulong> ended, CancellationToken cancellationToken)
     {
-        // What a body brings home would be written over what is there.
-        if (group.Members.Except(members).FirstOrDefault() is { } home)
-            return Failures.Broken(Stage.Freeze, $"process {home.Pid}, which shares its memory, is on {home.Residence.Node}");
-        Group now = await groups.OfAsync(process, cancellationToken).ConfigureAwait(false);
-        return now.Unknown ?? (now.IsStill(group) ? null : Failures.Broken(Stage.Freeze, "who shares its memory has changed meanwhile"));
+        foreach (JobProcess process in trip.Going.Where(one => ended.Contains(one.Order.Key)).Select(one => one.Process))
+        {
+            Task changed = process.Changed;
+            // A body that is no more ends its deputy.
+            if (!process.HasEnded && process.Residence.Place == Place.Moving)
+                await changed.WithinAsync(MoveDeadlines.Standing, time, cancellationToken).ConfigureAwait(false);
+        }
+        Group group = await groups.OfAsync(trip.Process, cancellationToken).ConfigureAwait(false);
+        if (GroupHindrance(trip.Process, trip, group) is { } whole)
+            return whole;
+        List<JobProcess> members = [.. Movable(trip, group)];
+        if (members.Find(trip.Left.Contains) is { } again)
+            return Failures.Broken(Stage.Freeze, $"process {again.Pid} shares its memory again");
+        List<JobProcess> joining = [.. members.Where(member => trip.Going.All(one => one.Process != member))];
+        foreach (JobProcess member in joining)
+        {
+            if (!await EnterStandingAsync(trip, member, cancellationToken).ConfigureAwait(false))
+                return Failures.Broken(Stage.Freeze, $"process {member.Pid}, which shares its memory, is being moved");
+        }
+        joining.RemoveAll(member => member.HasEnded);
+        foreach (JobProcess member in joining)
+        {
+            if ((Hindrance(member, member.Residence, trip.To) ?? GroupHindrance(member, trip, group)) is { } hindrance)
+                return hindrance;
+        }
+        List<Going> left = [.. trip.Going.Where(one => !members.Contains(one.Process))];
+        trip.Left.UnionWith(left.Select(one => one.Process));
+        Failure? unshared = group.Refusal is { } refusal ? Failures.Refused(Stage.Freeze, refusal)
+            : group.Members.Except(members).FirstOrDefault() is { } home ? Elsewhere(home) // what a body brings home would be written over what is there
+            : null;
+        return new GroupSight([.. joining.Select(member => Leave(member, trip))], left.Select(one => one.Order.Key).ToHashSet(), group.Memory, unshared);
     }
 
-    private static Failure? GroupHindrance(JobProcess member, JobProcess process, Group group) =>
-        group.Unknown ?? (member.Residence.Place != process.Residence.Place || member.Residence.Node != process.Residence.Node
-            ? Failures.Broken(Stage.Freeze, $"process {member.Pid}, which shares its memory, is on {member.Residence.Node}")
-            : group.Refusal is { } refusal && process.Residence.Place == Place.Native ? Failures.Refused(Stage.Freeze, refusal) : null);
+    /// <summary>Out of turn, because the others stand already: two moves that wait for each other's do so for a while only.</summary>
+    private async Task<bool> EnterStandingAsync(Trip trip, JobProcess process, CancellationToken cancellationToken)
+    {
+        if (trip.Entered.Has(process))
+            return true;
+        using var limit = new CancellationTokenSource(MoveDeadlines.Standing, time);
+        using var either = CancellationTokenSource.CreateLinkedTokenSource(limit.Token, cancellationToken);
+        try
+        {
+            await trip.Entered.AddAsync(process, either.Token).ConfigureAwait(false);
+            return true;
+        }
+        catch (OperationCanceledException)
+        {
+            return false;
+        }
+    }
+
+    private static Failure Elsewhere(JobProcess member) =>
+        Failures.Broken(Stage.Freeze, $"process {member.Pid}, which shares its memory, is on {member.Residence.Node}");
+
+    private static Failure? GroupHindrance(JobProcess member, Trip trip, Group group) =>
+        group.Unknown
+        ?? (member != trip.Process && (member.Residence.Place != trip.Before.Place || member.Residence.Node != trip.From) ? Elsewhere(member)
+            : group.Refusal is { } refusal && trip.Before.Place == Place.Native ? Failures.Refused(Stage.Freeze, refusal) : null);
 
     private Failure? Hindrance(JobProcess process, Residence before, string node)
     {

@@ -8,10 +8,15 @@ namespace OpenMosix.Daemon.Migration;
 
 internal sealed class PeerNode(string node, IPeerChannels channels, IClusterView cluster) : IMoveNode
 {
+    private const int ESRCH = 3;
+
     public string Node => node;
 
     public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
         CallAsync(MigrationCalls.Freeze, request, MoveDeadlines.Freeze + MoveDeadlines.Short, Stage.Freeze, reply => reply.Failure, cancellationToken);
+
+    public Task<Step<SnapshotReply>> SnapshotAsync(SnapshotRequest request, int pid, CancellationToken cancellationToken) =>
+        CallAsync(MigrationCalls.Snapshot, request, MoveDeadlines.Freeze + MoveDeadlines.Short, Stage.Snapshot, reply => reply.Failure, cancellationToken);
 
     public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
         CallAsync(MigrationCalls.Thaw, request, MoveDeadlines.Freeze + MoveDeadlines.Short, Stage.Freeze, reply => reply.Failure, cancellationToken);
@@ -57,7 +62,7 @@ internal sealed class PeerNode(string node, IPeerChannels channels, IClusterView
         }
         catch (RpcException said)
         {
-            Failure failed = Failures.Broken(stage, $"node {node}: {said.Status}");
+            Failure failed = Failures.Broken(stage, $"node {node}: {said.Status}", said.Code == StatusCode.NotFound ? ESRCH : 0);
             return said.Code is StatusCode.NotFound or StatusCode.PermissionDenied or StatusCode.FailedPrecondition or StatusCode.InvalidArgument
                 or StatusCode.Unimplemented or StatusCode.Unauthenticated
                 ? Step<TResponse>.Refused(failed)

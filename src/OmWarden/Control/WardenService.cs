@@ -14,7 +14,7 @@ namespace OpenMosix.Warden.Control;
 internal sealed partial class WardenService(WardenContext context, ILogger<WardenService> log) : IRequestHandler, ILinkEvents
 {
     private const uint AbiVersion = 2;
-    private const int EIO = 5;
+    private const int ESRCH = 3, EIO = 5;
     private static readonly TimeSpan TurnWithin = TimeSpan.FromSeconds(1);
 
     private readonly HeldProcesses held = context.Held;
@@ -164,14 +164,14 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
             case Request.Freeze when request.Freeze.Pid > 0:
                 if (Processes.OpenPidfd(request.Freeze.Pid) is { } pidfd)
                     return new HomeProcess(request.Freeze.Key, request.Freeze.Pid, pidfd, context);
-                refused = Replies.Failed(Stage.Freeze, $"no process {request.Freeze.Pid}", 3);
+                refused = Replies.Failed(Stage.Freeze, $"no process {request.Freeze.Pid}", ESRCH);
                 return null;
             // Their aim is reached already: a daemon that repeats itself after a lost answer is not to be told of a failure.
             case Request.Thaw or Request.Abort or Request.Discard:
                 refused = Replies.Done();
                 return null;
             default:
-                refused = Replies.Failed(Stage.Forward, $"{request.RequestCase}: nothing is held under key {KeyOf(request):x16}");
+                refused = Replies.Failed(Stage.Forward, $"{request.RequestCase}: nothing is held under key {KeyOf(request):x16}", ESRCH);
                 return null;
         }
     }
@@ -212,6 +212,7 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
     private static ulong KeyOf(ToWarden request) => request.RequestCase switch
     {
         Request.Freeze => request.Freeze.Key,
+        Request.Snapshot => request.Snapshot.Key,
         Request.Thaw => request.Thaw.Key,
         Request.Restore => request.Restore.Key,
         Request.Finish => request.Finish.Key,

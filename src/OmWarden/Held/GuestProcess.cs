@@ -79,6 +79,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         // Not of one that has presented its epoch, or whose leader has: what became of the claim, home's warden says, and nobody else can.
         ToWarden.RequestOneofCase.Abort when State is GuestState.Restoring || State is GuestState.Ready && !Bound => Discard(),
         ToWarden.RequestOneofCase.Freeze when State is GuestState.Remote => Freeze(request.Freeze),
+        ToWarden.RequestOneofCase.Snapshot when State is GuestState.RemoteFrozen => Snapshot(),
         ToWarden.RequestOneofCase.Thaw when State is GuestState.RemoteFrozen => Thaw(request.Thaw.Epoch),
         // A warden died in the middle of a move, which was then taken back: the body runs, and its calls wait for an epoch that counts.
         ToWarden.RequestOneofCase.Thaw when State is GuestState.Remote && request.Thaw.Epoch > epoch => StopAndThaw(request.Thaw.Epoch),
@@ -294,8 +295,13 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         while (WentOnWithSignal());
         State = GuestState.RemoteFrozen;
         WriteBackUnmapped();
-        long between = Stopwatch.GetTimestamp();
-        Outcome<ProcessImage> described = frozen.Snapshot(new()
+        return new() { Frozen = new() { FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds } };
+    }
+
+    private FromWarden Snapshot()
+    {
+        long begin = Stopwatch.GetTimestamp();
+        Outcome<ProcessImage> described = frozen!.Snapshot(new()
         {
             Node = Context.Node,
             HomeHostname = image.HomeHostname,
@@ -305,10 +311,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
             Forwarded = tid => remote!.Left(Threads.SlotOf(tid)!.Value),
         });
         if (!described.Ok)
-        {
-            Thaw(0);
             return Replies.Failed(described.Failure);
-        }
         Dictionary<uint, ByteString> wanted = image.Threads.ToDictionary(thread => thread.Slot, thread => thread.Affinity);
         FileContents.CarryOver(image, described.Value);
         image = described.Value;
@@ -324,13 +327,7 @@ internal sealed partial class GuestProcess : HeldProcess, ICellBody
         image.Clocks.BoottimeNs += cell.Clock.BoottimeOffsetNs;
         return new()
         {
-            Frozen = new()
-            {
-                Image = image,
-                MemoryPid = bodyPid,
-                FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin, between).TotalMicroseconds,
-                SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
-            },
+            Described = new() { Image = image, MemoryPid = bodyPid, SnapshotUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds },
         };
     }
 

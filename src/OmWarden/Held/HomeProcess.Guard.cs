@@ -26,14 +26,18 @@ internal sealed partial class HomeProcess
             Context.Tell(new() { BringHome = new() { Key = Key, Reason = whyHome } });
     }
 
-    /// <summary>Null: nobody gets at them any more, until it is native again.</summary>
-    private Refusal? GuardFiles(IReadOnlyList<SharedMemory> files)
+    /// <summary>Of the memory that is to move. It stands still. Null: nobody gets at them any more, until it is native again.</summary>
+    private Refusal? GuardFiles()
     {
-        guarded = files;
-        return Context.Guards.Add(Key, pid, Mover?.PeerPid ?? 0, files, [.. image!.Files.Where(file => file.Written && MemoryFiles.IsMapped(pid, file))]) is not 0 and var errno
-            ? Refusals.SharedMemory($"{files[0].Name}: it cannot be watched ({System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)})")
+        guarded = [.. memory.Where(one => one.Written)];
+        return guarded.Count > 0 && Context.Guards.Add(Key, pid, Mover?.PeerPid ?? 0, guarded, MappedForWriting()) is not 0 and var errno
+            ? Refusals.SharedMemory($"{guarded[0].Name}: it cannot be watched ({System.Runtime.InteropServices.Marshal.GetPInvokeErrorMessage(errno)})")
             : null;
     }
+
+    private IReadOnlyList<MappedFile> MappedForWriting() => [.. guarded
+        .Select(one => new MappedFile { Path = one.Name, Device = one.Device, Inode = one.Inode, Memory = true, Written = true })
+        .Where(file => MemoryFiles.IsMapped(pid, file))];
 
     /// <summary>A new program would have a descriptor of one of them, and no part in the move.</summary>
     internal bool HandsDownGuarded() => guarded.Count > 0 && MemoryFiles.HandsDown(pid, guarded);
@@ -72,12 +76,10 @@ internal sealed partial class HomeProcess
         if (guarded.Count == 0)
             return true;
         // Of one that was taken over there is no guard yet. Where there can be none any more it goes on: nobody else will wait for it, that is all.
-        if (Context.Guards.Add(Key, pid, 0, guarded, [.. guarded.Select(ToFile).Where(file => MemoryFiles.IsMapped(pid, file))]) is not 0 and var errno)
+        if (Context.Guards.Add(Key, pid, 0, guarded, MappedForWriting()) is not 0 and var errno)
             LogUnguarded(Key, errno);
         return Side!.Guard(guarded);
     }
-
-    private static MappedFile ToFile(SharedMemory one) => new() { Path = one.Name, Device = one.Device, Inode = one.Inode, Memory = true, Written = true };
 
     [LoggerMessage(EventId = 212, Level = LogLevel.Error, Message = "key {Key:x16}: its files are not watched any more: errno {Errno}")]
     private partial void LogUnguarded(ulong key, int errno);

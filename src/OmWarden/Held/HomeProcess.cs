@@ -38,6 +38,7 @@ internal sealed partial class HomeProcess : HeldProcess
     private readonly int pid;
     private readonly SafeFileHandle pidfd;
     private readonly ILogger<HomeProcess> log;
+    private IReadOnlyList<SharedMemory> memory = []; // with which it may leave
     private ProcessImage? image;
     private FrozenProcess? frozen;
     private ProcessImage? returning; // the body that comes home
@@ -73,10 +74,11 @@ internal sealed partial class HomeProcess : HeldProcess
 
     internal override FromWarden Handle(ToWarden request) => request.RequestCase switch
     {
-        ToWarden.RequestOneofCase.Freeze when State is HomeState.Native => Freeze(request.Freeze),
+        ToWarden.RequestOneofCase.Freeze when State is HomeState.Native or HomeState.Frozen => Freeze(request.Freeze),
+        ToWarden.RequestOneofCase.Snapshot when State is HomeState.Frozen => Snapshot(),
         ToWarden.RequestOneofCase.Thaw when State is HomeState.Frozen => Thaw(),
         ToWarden.RequestOneofCase.Thaw when State is HomeState.DeputyKept => TakeBack(),
-        ToWarden.RequestOneofCase.Deputize when State is HomeState.Frozen => Deputize(request.Deputize),
+        ToWarden.RequestOneofCase.Deputize when State is HomeState.Frozen && image is not null => Deputize(request.Deputize),
         ToWarden.RequestOneofCase.Expect when Side is not null => Expect(request.Expect),
         ToWarden.RequestOneofCase.Committed when State is HomeState.DeputyKept => Committed(),
         ToWarden.RequestOneofCase.Committed when State is HomeState.Deputy => Replies.Done(),
@@ -140,6 +142,9 @@ internal sealed partial class HomeProcess : HeldProcess
 
     private FromWarden Freeze(WardenFreeze request)
     {
+        memory = request.Memory;
+        if (State is HomeState.Frozen)
+            return GuardFiles() is { } still ? Replies.Failed(Failures.Refused(Stage.Freeze, still)) : new() { Frozen = new() };
         long begin = Stopwatch.GetTimestamp();
         Outcome<FrozenProcess> stopped = FrozenProcess.Freeze(pid, new() { Deadline = Context.Sleepers.Deadline });
         if (!stopped.Ok)
@@ -150,31 +155,28 @@ internal sealed partial class HomeProcess : HeldProcess
             frozen.Dispose();
             return Gone(Replies.Failed(Failures.Refused(Stage.Freeze, Refusals.Stopped())));
         }
-        long between = Stopwatch.GetTimestamp();
-        Outcome<ProcessImage> described = frozen.Snapshot(new() { Node = Context.Node, Memory = new(request.Memory) });
+        // Before it is looked again who has them.
+        if (GuardFiles() is { } unguarded)
+        {
+            frozen.Dispose();
+            return Gone(Replies.Failed(Failures.Refused(Stage.Freeze, unguarded)));
+        }
+        State = HomeState.Frozen;
+        return new() { Frozen = new() { FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds } };
+    }
+
+    private FromWarden Snapshot()
+    {
+        long begin = Stopwatch.GetTimestamp();
+        Outcome<ProcessImage> described = frozen!.Snapshot(new() { Node = Context.Node, Memory = new(memory) });
         if (!described.Ok)
-        {
-            frozen.Dispose();
-            return Gone(Replies.Failed(described.Failure));
-        }
+            return Replies.Failed(described.Failure);
         image = described.Value;
-        if (GuardFiles([.. request.Memory.Where(memory => memory.Written)]) is { } unguarded)
-        {
-            frozen.Dispose();
-            return Gone(Replies.Failed(Failures.Refused(Stage.Snapshot, unguarded)));
-        }
         foreach (ThreadImage thread in image.Threads)
             thread.Affinity = ByteString.CopyFrom(Affinity.Of(thread.Tid));
-        State = HomeState.Frozen;
         return new()
         {
-            Frozen = new()
-            {
-                Image = image,
-                MemoryPid = pid,
-                FreezeUs = (ulong)Stopwatch.GetElapsedTime(begin, between).TotalMicroseconds,
-                SnapshotUs = (ulong)Stopwatch.GetElapsedTime(between).TotalMicroseconds,
-            },
+            Described = new() { Image = image, MemoryPid = pid, SnapshotUs = (ulong)Stopwatch.GetElapsedTime(begin).TotalMicroseconds },
         };
     }
 

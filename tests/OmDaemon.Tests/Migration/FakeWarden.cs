@@ -24,6 +24,8 @@ internal enum Held
 
 internal sealed class FakeWarden(World world, string node, bool isHome) : IWarden
 {
+    private const int ESRCH = 3;
+
     private readonly Dictionary<ulong, FakeHeld> _held = World.Keys.ToDictionary(key => key, key => new FakeHeld(key, isHome ? Held.Native : Held.Nothing));
 
     /// <summary>Of the first process.</summary>
@@ -63,6 +65,7 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
     private static ulong KeyOf(ToWarden request) => request.RequestCase switch
     {
         Request.Freeze => request.Freeze.Key,
+        Request.Snapshot => request.Snapshot.Key,
         Request.Thaw => request.Thaw.Key,
         Request.Deputize => request.Deputize.Key,
         Request.Expect => request.Expect.Key,
@@ -121,12 +124,16 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
     {
         if (request.RequestCase == Request.Sharers)
             return new FromWarden { Sharers = Sharers.Count > 1 ? Sharers.Dequeue() : Sharers.Count > 0 ? Sharers.Peek() : new WardenSharersReply() };
+        if (request.Freeze is { } freeze)
+            world.Told.Add(freeze.Memory);
         FakeHeld held = this[KeyOf(request)];
         return (request.RequestCase, held.State) switch
         {
             (Request.Status, _) => Status(),
             (Request.Freeze, Held.Native) when request.Freeze.Pid == World.PidOf(held.Key) => Freeze(held, Held.Frozen),
             (Request.Freeze, Held.Remote) when request.Freeze.Pid == 0 => Freeze(held, Held.RemoteFrozen),
+            (Request.Freeze, Held.Frozen) when request.Freeze.Pid == World.PidOf(held.Key) => Frozen(),
+            (Request.Snapshot, Held.Frozen or Held.RemoteFrozen) => Snapshot(held),
             (Request.Thaw, Held.Frozen) => To(held, Held.Native),
             (Request.Thaw, Held.DeputyKept) => held.Claimed ? Failed("claimed") : To(held, Held.Native),
             (Request.Thaw, Held.RemoteFrozen) => Thaw(held, request.Thaw.Epoch),
@@ -144,6 +151,7 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
             (Request.Abort, Held.Restoring or Held.Ready) => To(held, Held.Nothing),
             (Request.Discard, not (Held.Nothing or Held.Native)) => To(held, Held.Nothing),
             (Request.Thaw or Request.Abort or Request.Discard, Held.Nothing or Held.Native) => Done(),
+            (Request.Freeze, Held.Nothing) => new FromWarden { Failure = new Failure { Message = "no process", Errno = ESRCH } },
             _ => Failed($"{request.RequestCase} does not fit {held.State}"),
         };
     }
@@ -242,11 +250,16 @@ internal sealed class FakeWarden(World world, string node, bool isHome) : IWarde
     private FromWarden Freeze(FakeHeld held, Held state)
     {
         world.Frozen.Add(held.Key);
-        return To(held, state, Frozen(held));
+        return To(held, state, Frozen());
     }
 
-    private static FromWarden Frozen(FakeHeld held) =>
-        new() { Frozen = new WardenFrozen { Image = World.Image(held.Key), MemoryPid = World.PidOf(held.Key), FreezeUs = 1, SnapshotUs = 1 } };
+    private static FromWarden Frozen() => new() { Frozen = new WardenFrozen { FreezeUs = 1 } };
+
+    private FromWarden Snapshot(FakeHeld held)
+    {
+        world.Described.Add(held.Key);
+        return new() { Described = new WardenDescribed { Image = World.Image(held.Key), MemoryPid = World.PidOf(held.Key), SnapshotUs = 1 } };
+    }
 
     private FromWarden Restoring(WardenRestore restore)
     {

@@ -43,7 +43,7 @@ public sealed class ForkedTests : IAsyncDisposable
         var node = new LocalNode(_warden, ships, _guests, _cluster, _cluster, _ => null, faults, options, _time, NullLogger<LocalNode>.Instance);
         var nodes = new MoveNodes(node, _channels, _cluster);
         var deputy = new HomeDeputy(_warden, ships, _time, NullLogger<HomeDeputy>.Instance);
-        _mover = new Mover(_jobs.Registry, new Groups(_jobs.Registry, _warden, _time), nodes, deputy, _errands, faults, _warden, _cluster, _channels, _jobs.Feed, options, _time, NullLogger<Mover>.Instance);
+        _mover = new Mover(_jobs.Registry, new Groups(_jobs.Registry, _warden, options, _time), nodes, deputy, _errands, faults, _warden, _cluster, _channels, _jobs.Feed, options, _time, NullLogger<Mover>.Instance);
         _homeComing = new HomeComing(_mover, node, _guests, _jobs.Registry, _channels, options, _time, NullLogger<HomeComing>.Instance);
         _reconciler = new Reconciler(
             _jobs.Registry, _mover, nodes, deputy, _errands, _cluster, _channels, _jobs.Feed, options, _time, NullLogger<Reconciler>.Instance);

@@ -95,7 +95,8 @@ public sealed class LocalNodeTests
         var world = new World();
         await world.BeginAwayAsync("b");
         Step<FreezeReply> frozen = await world.Nodes["b"].FreezeAsync(new FreezeRequest { Key = World.Key, Epoch = 2, Target = "c" }, 0, Cancellation);
-        Assert.True(frozen.Ok && world.Ships["b"].Offered);
+        Step<SnapshotReply> described = await world.Nodes["b"].SnapshotAsync(new SnapshotRequest { Key = World.Key, Epoch = 2, Target = "c" }, 0, Cancellation);
+        Assert.True(frozen.Ok && described.Ok && world.Ships["b"].Offered);
         return world;
     }
 }

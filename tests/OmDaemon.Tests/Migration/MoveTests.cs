@@ -17,6 +17,7 @@ public sealed class MoveTests
         foreach ((string source, string target) in new[] { ("home", "b"), ("b", "c"), ("b", "home") })
         {
             Add(source, target, source, "Freeze", Fault.Refused, Fault.LostBefore, Fault.LostAfter, Fault.Restarted);
+            Add(source, target, source, "Snapshot", Fault.Refused, Fault.LostBefore, Fault.LostAfter, Fault.Restarted);
             Add(source, target, source, "Offer", Fault.Refused);
             Add(source, target, target, "Restore", Fault.Refused, Fault.LostBefore, Fault.LostAfter, Fault.Restarted);
             Add(source, target, target, "Pull", Fault.Refused);
@@ -25,7 +26,7 @@ public sealed class MoveTests
             Add(source, target, "home", "Expect", Fault.Refused, Fault.LostBefore, Fault.LostAfter, Fault.Restarted);
             foreach (string peer in new[] { source, target }.Where(node => node != "home"))
             {
-                foreach (string step in peer == source ? new[] { "wire Freeze" } : ["wire Restore", "wire Run"])
+                foreach (string step in peer == source ? new[] { "wire Freeze", "wire Snapshot" } : ["wire Restore", "wire Run"])
                     Add(source, target, peer, step, Fault.Refused, Fault.LostBefore, Fault.LostAfter);
             }
         }

@@ -65,6 +65,12 @@ internal sealed class World : IDisposable
     /// <summary>In the order in which they were.</summary>
     public List<ulong> Frozen { get; } = [];
 
+    /// <summary>Memory, each time that one was told to stand.</summary>
+    public List<IReadOnlyList<SharedMemory>> Told { get; } = [];
+
+    /// <summary>In the order in which they were.</summary>
+    public List<ulong> Described { get; } = [];
+
     /// <summary>What wardens were told to restore.</summary>
     public List<WardenRestore> Restored { get; } = [];
 
@@ -110,12 +116,35 @@ internal sealed class World : IDisposable
         (await MoveGroupAsync(source, target, epoch, 1, givenUp))[0];
 
     /// <param name="members">How many of Keys.</param>
-    /// <param name="whole">Null: nobody has joined them.</param>
-    public Task<IReadOnlyList<MoveOutcome>> MoveGroupAsync(string source, string target, uint epoch, int members, bool givenUp = false, Failure? whole = null)
+    /// <param name="look">Null: nothing changes meanwhile.</param>
+    public Task<IReadOnlyList<MoveOutcome>> MoveGroupAsync(string source, string target, uint epoch, int members, bool givenUp = false, GroupLook? look = null)
     {
-        var orders = Keys.Take(members).Select(key => new MoveOrder(key, epoch - 1, epoch, PidOf(key), source == Home, target == Home, Seen(source), Seen(target), []));
-        var move = new Move([.. orders], _ => Task.FromResult(whole), Deputy, Errands, Faults, Time);
+        var orders = Keys.Take(members).Select(key => OrderOf(key, source, target, epoch));
+        var move = new Move([.. orders], [], look ?? Looks(Sight()), Deputy, Errands, Faults, Time);
         return Time.RunAsync(move.ConductAsync(new CancellationToken(givenUp), CancellationToken.None));
+    }
+
+    public MoveOrder OrderOf(ulong key, string source, string target, uint epoch) =>
+        new(key, epoch - 1, epoch, PidOf(key), source == Home, target == Home, Seen(source), Seen(target));
+
+    public static GroupSight Sight(params MoveOrder[] joined) => new(joined, new HashSet<ulong>(), [], null);
+
+    /// <summary>What is seen, one after the other; the last holds on.</summary>
+    public static GroupLook Looks(params GroupSight[] sights)
+    {
+        var left = new Queue<GroupSight>(sights);
+        return (_, _) => Task.FromResult<Outcome<GroupSight>>(left.Count > 1 ? left.Dequeue() : left.Peek());
+    }
+
+    /// <summary>The process ends, body and deputy.</summary>
+    public void End(ulong key)
+    {
+        foreach ((string node, FakeWarden warden) in Wardens)
+        {
+            warden[key].State = Held.Nothing;
+            Guests[node].Remove(key);
+        }
+        Ended.Add(key);
     }
 
     public void Look() => WereTwo |= Keys.Any(key => Wardens.Values.Count(warden => warden[key].BodyRuns) > 1);
@@ -166,6 +195,9 @@ internal sealed class Wire(World world, LocalNode node) : IMoveNode
 
     public Task<Step<FreezeReply>> FreezeAsync(FreezeRequest request, int pid, CancellationToken cancellationToken) =>
         SendAsync("wire Freeze", request.Key, () => node.FreezeAsync(request, 0, cancellationToken));
+
+    public Task<Step<SnapshotReply>> SnapshotAsync(SnapshotRequest request, int pid, CancellationToken cancellationToken) =>
+        SendAsync("wire Snapshot", request.Key, () => node.SnapshotAsync(request, 0, cancellationToken));
 
     public Task<Step<MoveReply>> ThawAsync(KeyRequest request, CancellationToken cancellationToken) =>
         SendAsync("wire Thaw", request.Key, () => node.ThawAsync(request, cancellationToken));

@@ -17,6 +17,7 @@ public sealed class FamilyTests(ClusterLab lab)
     [InlineData("sharers")]
     [InlineData("sharers_memory")]
     [InlineData("sharers_change")]
+    [InlineData("sharers_remap")]
     [InlineData("sharers_alone")]
     [InlineData("sharers_files", "closed unlinked")]
     public async Task Workload_AllItsProcessesMoved_SaysTheSameAsNatively(string name, string parts = "")

@@ -21,8 +21,8 @@ public sealed class WorkloadTests(ClusterLab lab)
         ["sharers_sysv"] = "sysv-shared-memory",
     };
 
-    /// <summary>Known not to hold always while they move, or to be caught too seldom to move (src/DESIGN.md, "What is not there yet").</summary>
-    private static readonly string[] Open = ["thread_sigwait", "sharers_remap"];
+    /// <summary>Known not to hold always while they move (src/DESIGN.md, "What is not there yet").</summary>
+    private static readonly string[] Open = ["thread_sigwait"];
 
     public static TheoryData<string> All() => [.. NativeTests.All().Select(row => row.Data).Where(name => !Open.Contains(name))];
 

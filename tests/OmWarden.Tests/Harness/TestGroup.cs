@@ -8,14 +8,14 @@ internal sealed class TestGroup
 {
     private readonly TestNode home;
     private readonly int[] pids;
-    private readonly WardenFrozen[] frozen;
+    private readonly WardenDescribed[] described;
     private uint epoch;
 
     internal TestGroup(TestNode home, params int[] pids)
     {
         this.home = Where = home;
         this.pids = pids;
-        frozen = new WardenFrozen[pids.Length];
+        described = new WardenDescribed[pids.Length];
         Keys = [.. pids.Select(_ => BitConverter.ToUInt64(RandomNumberGenerator.GetBytes(8)) | 1)];
     }
 
@@ -36,15 +36,17 @@ internal sealed class TestGroup
         Assert.Equal(pids.Order(), sharing.Pids);
         Assert.Null(sharing.Refusal);
         for (int i = pids.Length - 1; i >= 0; i--)
-            frozen[i] = (await Where.DoAsync(new()
+            await Where.DoAsync(new()
             {
                 Freeze = new() { Key = Keys[i], Pid = Where == home ? pids[i] : 0, Returns = target == home, Memory = { Where == home ? sharing.Memory : [] } },
-            })).Frozen;
+            });
+        for (int i = pids.Length - 1; i >= 0; i--)
+            described[i] = (await Where.DoAsync(new() { Snapshot = new() { Key = Keys[i] } })).Described;
         epoch++;
         var held = new HashSet<(ulong Device, ulong Inode)>();
         for (int i = 0; i < pids.Length; i++)
         {
-            foreach (MappedFile memory in frozen[i].Image.Files.Where(file => file.Memory && !held.Add((file.Device, file.Inode))))
+            foreach (MappedFile memory in described[i].Image.Files.Where(file => file.Memory && !held.Add((file.Device, file.Inode))))
             {
                 memory.Ranges.Clear();
                 memory.Held = true;
@@ -55,13 +57,13 @@ internal sealed class TestGroup
                 {
                     Key = Keys[i],
                     Epoch = epoch,
-                    Image = frozen[i].Image,
+                    Image = described[i].Image,
                     Home = home.Name,
                     Limits = new() { MemoryBytes = 512 << 20, Pids = 16, Cpus = (uint)Environment.ProcessorCount },
                     Beside = i == 0 ? 0 : Keys[0],
                 },
             })).Restoring;
-            TestMove.Copy(frozen[i], restoring);
+            TestMove.Copy(described[i], restoring);
             await target.DoAsync(new() { Finish = new() { Key = Keys[i] } });
         }
         if (target == home)

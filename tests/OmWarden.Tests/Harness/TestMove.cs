@@ -36,25 +36,28 @@ internal sealed class TestMove
 
     internal Task<FromWarden> FreezeAsync() => where.DoAsync(new() { Freeze = new() { Key = key, Pid = where == home ? pid : 0 } });
 
+    internal Task<FromWarden> SnapshotAsync() => where.DoAsync(new() { Snapshot = new() { Key = key } });
+
     internal Task<FromWarden> ThawAsync() => where.DoAsync(new() { Thaw = new() { Key = key } });
 
-    internal async Task<WardenFrozen> RestoreAsync(TestNode source, TestNode target)
+    internal async Task<WardenDescribed> RestoreAsync(TestNode source, TestNode target)
     {
-        WardenFrozen frozen = (await source.DoAsync(new() { Freeze = new() { Key = key, Pid = source == home ? pid : 0 } })).Frozen;
+        await source.DoAsync(new() { Freeze = new() { Key = key, Pid = source == home ? pid : 0 } });
+        WardenDescribed described = (await source.DoAsync(new() { Snapshot = new() { Key = key } })).Described;
         WardenRestoring restoring = (await target.DoAsync(new()
         {
             Restore = new()
             {
                 Key = key,
                 Epoch = epoch + 1,
-                Image = frozen.Image,
+                Image = described.Image,
                 Home = home.Name,
                 Limits = new() { MemoryBytes = 512 << 20, Pids = 16, Cpus = (uint)Environment.ProcessorCount },
             },
         })).Restoring;
-        Copy(frozen, restoring);
+        Copy(described, restoring);
         await target.DoAsync(new() { Finish = new() { Key = key } });
-        return frozen;
+        return described;
     }
 
     private async Task OutAsync(TestNode target)
@@ -86,7 +89,7 @@ internal sealed class TestMove
         await source.DoAsync(new() { Discard = new() { Key = key } });
     }
 
-    internal static void Copy(WardenFrozen from, WardenRestoring to)
+    internal static void Copy(WardenDescribed from, WardenRestoring to)
     {
         byte[] buffer = new byte[1 << 20];
         foreach (Extent extent in from.Image.Extents)

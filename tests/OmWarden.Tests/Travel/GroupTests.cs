@@ -146,8 +146,9 @@ public sealed class GroupTests : IAsyncLifetime
     {
         Traveller traveller = await StartAsync("alone");
         var move = new TestMove(pc1, traveller.Pid);
-        WardenFrozen frozen = (await move.FreezeAsync()).Frozen;
-        FromWarden reply = await pc2.AskAsync(new() { Restore = new() { Key = move.Key, Epoch = 1, Image = frozen.Image, Home = "pc1", Limits = new() { Pids = 16 }, Beside = 4711 } });
+        await move.FreezeAsync();
+        WardenDescribed described = (await move.SnapshotAsync()).Described;
+        FromWarden reply = await pc2.AskAsync(new() { Restore = new() { Key = move.Key, Epoch = 1, Image = described.Image, Home = "pc1", Limits = new() { Pids = 16 }, Beside = 4711 } });
         Assert.Contains("1267", reply.Failure.Message, StringComparison.Ordinal);
         Assert.Empty(await HeldAsync(pc2));
         await move.ThawAsync();
