@@ -159,7 +159,7 @@ public sealed class FrozenProcess : IDisposable
     private static Outcome<FrozenProcess> Stop(int pid, Func<Outcome<FrozenThreads>> stop, bool whole)
     {
         // The end of the thread gives up every seizure, whether it has come to a stop or not.
-        var outcome = TracerThread.Begin(pid, thread => Guard.Run(Stage.Freeze, () => thread.Invoke(stop)), out var tracer);
+        var outcome = TracerThread.Begin(pid, Stage.Freeze, stop, out var tracer);
         return outcome.Ok ? new FrozenProcess(tracer!, outcome.Value, whole) : outcome.Failure;
     }
 

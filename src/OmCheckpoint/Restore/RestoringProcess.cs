@@ -139,7 +139,7 @@ public sealed class RestoringProcess : IDisposable
     private static Outcome<RestoringProcess> Start(int pid, string stage, Func<Outcome<IRestoreTarget>> begin)
     {
         // With the thread ends what it traces: a blank child is killed, a deputy goes on.
-        var outcome = TracerThread.Begin(pid, thread => Guard.Run(stage, () => thread.Invoke(begin)), out var tracer);
+        var outcome = TracerThread.Begin(pid, stage, begin, out var tracer);
         return outcome.Ok ? new RestoringProcess(pid, tracer!, outcome.Value) : outcome.Failure;
     }
 

@@ -52,7 +52,8 @@ internal static class MappingRules
         return ByName(area) ?? ByFlags(area, memory);
     }
 
-    private static Refusal? ByName(MemoryArea area)
+    /// <summary>Why an area of this name stays at home, whoever else has it; null: the name alone does not tell.</summary>
+    public static Refusal? ByName(MemoryArea area)
     {
         var name = area.Name;
         if (name.StartsWith("/[aio]", StringComparison.Ordinal))

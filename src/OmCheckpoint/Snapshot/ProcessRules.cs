@@ -24,14 +24,20 @@ internal static class ProcessRules
             return Refusals.NoMemory();
         }
 
-        if (status.Threads > ImageFormat.ThreadsMax)
+        if (Threads(status) is { } refusal)
         {
-            return Refusals.Threads(status.Threads);
+            return refusal;
         }
 
         var tids = TaskList.Of(pid);
         return Filter(tids) ?? SharedMemorySpace(pid, status, tids) ?? Descriptors(pid);
     }
+
+    /// <summary>Of those that cannot move, the ones with thousands of threads, or of which there may be thousands, as a chain of vforks: to read the mappings
+    /// of them all takes seconds. Not who waits for such a child: that may be over in a moment.</summary>
+    public static Refusal? TooMany(int pid) => ProcessStatus.Read(pid) is { } status ? Threads(status) ?? ParentsMemory(pid, status) : null;
+
+    private static Refusal? Threads(ProcessStatus status) => status.Threads > ImageFormat.ThreadsMax ? Refusals.Threads(status.Threads) : null;
 
     /// <summary>Each thread may have one of its own.</summary>
     private static Refusal? Filter(List<int> tids)
@@ -42,9 +48,9 @@ internal static class ProcessRules
 
     private static Refusal? SharedMemorySpace(int pid, ProcessStatus status, List<int> tids)
     {
-        if (status.ParentPid != 0 && Kernel.SameMemory(pid, status.ParentPid))
+        if (ParentsMemory(pid, status) is { } refusal)
         {
-            return Refusals.SharedAddressSpace(status.ParentPid);
+            return refusal;
         }
 
         foreach (var child in tids.SelectMany(tid => Children(pid, tid)))
@@ -57,6 +63,9 @@ internal static class ProcessRules
 
         return null;
     }
+
+    private static Refusal? ParentsMemory(int pid, ProcessStatus status) =>
+        status.ParentPid != 0 && Kernel.SameMemory(pid, status.ParentPid) ? Refusals.SharedAddressSpace(status.ParentPid) : null;
 
     // Not every kernel has the file.
     private static IEnumerable<int> Children(int pid, int tid) =>

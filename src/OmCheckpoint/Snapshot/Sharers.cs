@@ -20,6 +20,12 @@ public static class Sharers
     /// <returns>Nothing when the process has no shared memory that is written.</returns>
     public static WardenSharersReply Find(int pid, Func<int, (ulong Start, ulong End)> hidden, int reader = 0)
     {
+        // Of one that is away home has nothing to say about this.
+        if (hidden(pid) == default && ProcessRules.TooMany(pid) is { } refusal)
+        {
+            return new WardenSharersReply { Pids = { pid }, Refusal = refusal };
+        }
+
         var reply = new WardenSharersReply();
         if (Memory(pid, hidden)?.Exists(area => IsWritten(pid, area)) != true)
         {
@@ -107,9 +113,9 @@ public static class Sharers
     private static Refusal? Check(int pid, MemoryArea area, SharedMemory shared)
     {
         const uint F_SEAL_WRITE = 8, F_SEAL_FUTURE_WRITE = 16;
-        if (area.Name.StartsWith("/SYSV", StringComparison.Ordinal))
+        if (MappingRules.ByName(area) is { } named)
         {
-            return Refusals.SystemVSharedMemory(area.ToString());
+            return named;
         }
 
         var link = string.Create(CultureInfo.InvariantCulture, $"/proc/{pid}/map_files/{area.Start:x}-{area.End:x}");

@@ -1,6 +1,7 @@
 using System.Buffers.Binary;
 using OpenMosix.Checkpoint.Interop;
 using OpenMosix.Checkpoint.Proc;
+using OpenMosix.Protocol.Errors;
 
 namespace OpenMosix.Checkpoint.Tracing;
 
@@ -46,14 +47,25 @@ internal sealed class Agent
         var mapped = injection.Call(
             syscallInstruction, CallNumber.mmap, area.Base.Value, area.Bytes, PROT_NONE,
             MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED_NOREPLACE, ulong.MaxValue, 0);
+        if (mapped is -Errno.ENOMEM or -Errno.EAGAIN)
+        {
+            throw new RefusedException(Refusals.AddressSpace(area.Bytes));
+        }
+
         if ((ulong)mapped != area.Base.Value)
         {
             throw new TraceeException("reserving the agent's addresses", BatchResults.IsError(mapped) ? (int)-mapped : 0);
         }
 
-        Tracee.Check(
-            injection.Call(syscallInstruction, CallNumber.mprotect, area.Base.Value, area.Arena.Value - area.Base.Value, PROT_RW),
-            "mapping the agent's memory");
+        // Only what can be written counts as data (RLIMIT_DATA).
+        var writable = injection.Call(syscallInstruction, CallNumber.mprotect, area.Base.Value, area.Arena.Value - area.Base.Value, PROT_RW);
+        if (writable == -Errno.ENOMEM)
+        {
+            Tracee.Check(injection.Call(syscallInstruction, CallNumber.munmap, area.Base.Value, area.Bytes), "unmapping the agent");
+            throw new RefusedException(Refusals.AddressSpace(area.Bytes));
+        }
+
+        Tracee.Check(writable, "mapping the agent's memory");
         host.Write(area.Base, AgentBlob.Code);
         Tracee.Check(
             injection.Call(syscallInstruction, CallNumber.mprotect, area.Base.Value, AgentAbi.CodeBytes, PROT_RX), "mapping the agent's code");

@@ -20,17 +20,29 @@ public sealed class TracerThread : IDisposable
     public TracerThread(int pid)
     {
         _thread = new Thread(Serve, 256 * 1024) { IsBackground = true, Name = $"tracer {pid}" };
-        _thread.Start();
+        try
+        {
+            _thread.Start();
+        }
+        catch (OutOfMemoryException)
+        {
+            // So the runtime says that pthread_create(3) has failed.
+            throw new TraceeException($"making a thread that traces {pid}", Errno.EAGAIN);
+        }
     }
 
-    /// <summary>Starts a thread and keeps it if work succeeds. Work calls what is its caller's, which may throw.</summary>
-    internal static Outcome<T> Begin<T>(int pid, Func<TracerThread, Outcome<T>> work, out TracerThread? thread)
+    /// <summary>Starts a thread and keeps it if work, done on it, succeeds. Work calls what is its caller's, which may throw.</summary>
+    internal static Outcome<T> Begin<T>(int pid, string stage, Func<Outcome<T>> work, out TracerThread? thread)
     {
-        var started = new TracerThread(pid);
+        TracerThread? started = null;
         thread = null;
         try
         {
-            var outcome = work(started);
+            var outcome = Guard.Run(stage, () =>
+            {
+                started = new TracerThread(pid);
+                return started.Invoke(work);
+            });
             thread = outcome.Ok ? started : null;
             return outcome;
         }
@@ -38,7 +50,7 @@ public sealed class TracerThread : IDisposable
         {
             if (thread is null)
             {
-                started.Dispose();
+                started?.Dispose();
             }
         }
     }

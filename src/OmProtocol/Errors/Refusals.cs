@@ -57,6 +57,9 @@ public static class Refusals
 
     public static Refusal CpuFeatures(string what) => Make("cpu", what, "move it to a node whose CPU has these features");
 
+    public static Refusal AddressSpace(ulong bytes) =>
+        Make("address-space", $"{bytes >> 10} KiB of addresses for the agent", "its limits (RLIMIT_AS, RLIMIT_DATA, RLIMIT_MEMLOCK) leave no room: raise them (prlimit) before the move");
+
     public static Refusal Stopped() => Make("stopped", "the process is stopped", "continue it (SIGCONT, fg) and try again");
 
     public static Refusal NoMemory() => Make("kernel-thread", "it has no address space", "kernel threads and zombies do not move");

@@ -82,9 +82,12 @@ internal sealed partial class WardenService(WardenContext context, ILogger<Warde
 
     public void Signalled(ulong key, ArrivedSignal signal)
     {
-        if (held.Find(key) is GuestProcess process)
-            process.Signals.Add(signal);
-        On<GuestProcess>(key, guest => guest.DeliverSignals());
+        if (held.Find(key) is GuestProcess process && process.Signals.Add(signal))
+            On<GuestProcess>(key, guest =>
+            {
+                guest.Signals.Begin();
+                guest.DeliverSignals();
+            });
     }
 
     public void Due(ulong key, uint slot) => On<GuestProcess>(key, guest => guest.Due(slot));

@@ -17,6 +17,7 @@ internal sealed class ArrivedSignals
 
     private readonly Lock gate = new();
     private List<Waiting> waiting = [];
+    private bool asked; // for a delivery that has not begun
 
     /// <param name="Signal">The first of them.</param>
     /// <param name="Count">How many came in this slot that it stands for.</param>
@@ -31,7 +32,9 @@ internal sealed class ArrivedSignals
         }
     }
 
-    internal void Add(ArrivedSignal signal)
+    /// <returns>Whether a delivery has to be asked for. False: one that has not begun will find this signal, too. A timer that ticks faster than a body can be
+    /// stopped would fill the queue of the process otherwise, and whoever wants to move it would never have its turn.</returns>
+    internal bool Add(ArrivedSignal signal)
     {
         lock (gate)
         {
@@ -40,7 +43,15 @@ internal sealed class ArrivedSignals
                 waiting.Add(new(signal, 1));
             else
                 waiting[same] = Joined(waiting[same]);
+            return !asked && (asked = true);
         }
+    }
+
+    /// <summary>The delivery that was asked for begins.</summary>
+    internal void Begin()
+    {
+        lock (gate)
+            asked = false;
     }
 
     internal List<Waiting> TakeAll()

@@ -28,6 +28,8 @@ internal static partial class Reasons
         ["sealed-memory"] = "A mapping is sealed (mseal, F_SEAL_*): it cannot be unmapped, nor rebuilt by parts.",
         ["device-mapping"] = "Memory of a device is mapped.",
         ["unknown-mapping"] = "A mapping of a kind that this version does not know.",
+        ["address-space"] = "It has used up its RLIMIT_AS or RLIMIT_DATA, or RLIMIT_MEMLOCK with all memory locked: nothing can be mapped in it, hence no agent.",
+        ["syscall-user-dispatch"] = "Its system calls raise SIGSYS in it (prctl(2), PR_SET_SYSCALL_USER_DISPATCH), and so would those that a move has it execute.",
         ["32-bit"] = "A program of the 32-bit ABI.",
         ["shared-address-space"] = "Another process has the same memory (vfork, CLONE_VM without CLONE_THREAD), for the moment or for good.",
         ["vdso"] = "The vDSO of the process is not the target's.",

@@ -5,8 +5,9 @@ using OpenMosix.Lab.State;
 namespace OpenMosix.Lab.Cgroups;
 
 /// <summary>
-/// The cgroups of a lab: /omlab/NAME/NODE in every hierarchy. On v1 a node's processes are in that directory itself; on v2 in leaves
-/// below it (init, omwarden.service, openmosixd.service, session), as under systemd with Delegate=yes, because v2 wants no processes in inner
+/// The cgroups of a lab: /omlab/NAME/NODE in every hierarchy. What is run in a node is below it, in session: a thousand of its threads are to the services
+/// one that competes for the CPU, as under systemd. The services and init are on v1 in that directory itself; on v2 in leaves
+/// below it (init, omwarden.service, openmosixd.service), as under systemd with Delegate=yes, because v2 wants no processes in inner
 /// nodes. The limit is on NODE. Whatever the node's daemons make below is theirs and goes with it.
 /// </summary>
 internal static class LabCgroups

@@ -10,7 +10,7 @@ internal static class NodeProgram
     internal static string[] EnterArguments(LabRecord lab, string node, string tty, string? user, IEnumerable<string> command) =>
     [
         "--control", new LabPaths(lab.Name).Control(node), "--path", lab.Bin, "--tty", tty,
-        .. lab.Cgroups.SelectMany(directory => (string[])["--cgroup", Path.Combine(directory, node, directory == lab.Unified ? "session" : "")]),
+        .. lab.Cgroups.SelectMany(directory => (string[])["--cgroup", Path.Combine(directory, node, "session")]),
         .. user is null ? Array.Empty<string>() : ["--user", user],
         "--", .. command,
     ];

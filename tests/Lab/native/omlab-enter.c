@@ -103,7 +103,7 @@ static void open_cgroups(void)
 	char path[4096];
 
 	for (int i = 0; i < cgroup_count; i++) {
-		mkdir(cgroups[i], 0755); /* a leaf of a cgroup v2 tree is made by its first command */
+		mkdir(cgroups[i], 0755); /* a leaf is made by its first command */
 		snprintf(path, sizeof(path), "%s/cgroup.procs", cgroups[i]);
 		cgroup_fds[i] = open(path, O_WRONLY | O_CLOEXEC);
 		if (cgroup_fds[i] < 0)

@@ -43,6 +43,25 @@ public sealed class RefusalTests
         Assert.True(guest.End().Status.IsExited);
     }
 
+    /// <summary>It runs on more memory than it may map by now.</summary>
+    [RootTheory]
+    [InlineData("prlimit --pid=$$ --as=1")]
+    [InlineData("prlimit --pid=$$ --data=1")]
+    public void Snapshot_OfOneThatMayMapNothing_RefusesByName(string limit)
+    {
+        using var guest = Guest.Start("/bin/bash", "-c", $"echo ready; read; {limit}; echo limited; read");
+        guest.Expect("ready");
+        guest.Send("x\n");
+        guest.Expect("limited");
+        using (var frozen = FrozenProcess.Freeze(guest.Pid).Value)
+        {
+            Assert.Equal("address-space", frozen.Snapshot().Failure?.Refusal?.Name);
+        }
+
+        guest.Send("x\n");
+        Assert.True(guest.End().Status.IsExited);
+    }
+
     [RootFact]
     public void Inspect_OfAPlainProcess_FindsNothing()
     {

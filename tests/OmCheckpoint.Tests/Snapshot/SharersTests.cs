@@ -1,3 +1,4 @@
+using System.Globalization;
 using OpenMosix.Checkpoint.Snapshot;
 using OpenMosix.Protocol.V1;
 
@@ -38,6 +39,33 @@ public sealed class SharersTests
     {
         using var guest = Sharing.Start();
         Assert.Empty(Sharers.Find(guest.Pid, _ => default).Pids);
+    }
+
+    [RootTheory]
+    [InlineData("aio")]
+    [InlineData("sysv-shared-memory")]
+    public void Find_OfOneThatCannotMoveForAReasonOfItsOwn_RefusesByThatName(string kind)
+    {
+        using var guest = Guest.Start("refused", kind);
+        Assert.SkipWhen(guest.ReadLine() == "cannot", $"this kernel does not offer {kind}");
+
+        var found = Sharers.Find(guest.Pid, _ => default);
+        Assert.Equal(kind, found.Refusal?.Name);
+        Assert.Equal([guest.Pid], found.Pids);
+    }
+
+    /// <summary>Whatever else it shares, and with whom: nobody else is looked at.</summary>
+    [RootFact]
+    public void Find_OfOneThatRunsInItsParentsMemory_RefusesByName()
+    {
+        using var guest = Guest.Start("refused", "shared-address-space");
+        guest.Expect("ready");
+        var child = int.Parse(File.ReadAllText($"/proc/{guest.Pid}/task/{guest.Pid}/children"), CultureInfo.InvariantCulture);
+
+        var found = Sharers.Find(child, _ => default);
+        Assert.Equal("shared-address-space", found.Refusal?.Name);
+        Assert.Equal([child], found.Pids);
+        Assert.Equal([guest.Pid, child], Sharers.Find(guest.Pid, _ => default).Pids.Order());
     }
 
     [RootFact]

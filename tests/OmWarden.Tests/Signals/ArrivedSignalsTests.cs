@@ -22,5 +22,16 @@ public sealed class ArrivedSignalsTests
             signals.TakeAll().Select(one => (one.Signal.Slot, one.Signal.Directed, one.Signal.Number, one.Count)));
     }
 
+    [Fact]
+    public void Add_WhileADeliveryHasBeenAskedFor_AsksForNoOther()
+    {
+        var signals = new ArrivedSignals();
+        Assert.True(signals.Add(Signal(0, directed: false, SIGUSR1)));
+        Assert.False(signals.Add(Signal(0, directed: false, SIGUSR2)));
+        signals.Begin();
+        Assert.True(signals.Add(Signal(0, directed: false, SIGUSR1))); // the one that has begun may have looked already
+        Assert.Equal([SIGUSR1, SIGUSR2], signals.TakeAll().Select(one => one.Signal.Number));
+    }
+
     private static ArrivedSignal Signal(uint slot, bool directed, byte number) => new(slot, directed, [number, .. new byte[127]]);
 }

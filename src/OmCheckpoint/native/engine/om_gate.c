@@ -279,7 +279,7 @@ int om_gate_start(om_gate *gate)
 		gate->receiving = false;
 		gate->references--;
 	}
-	return -error;
+	return error;
 }
 
 void om_gate_close(om_gate *gate)
