@@ -28,7 +28,7 @@ public sealed class NativeEngineTests
         "reserved_slot_gives_call_back", "home_call_gives_call_back", "reservation_takes_read_back",
         "write_behind_own_call_writes_once", "poll_behind_own_call_keeps_its_time",
         "cut_link_executes_once", "home_opened_again", "remote_opened_again", "waiting_call_survives", "old_epoch_is_fenced", "body_let_go_is_noticed",
-        "early_hello_waits", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
+        "early_hello_waits", "waiting_hello_hears_of_no_home", "later_hello_hears_of_no_home", "known_home_is_waited_for", "deputy_death_is_told", "strangers_get_nothing", "both_dial",
         "wrong_member_gets_fenced", "nonsense_from_the_bodys_node",
         "many_threads_call", "blocked_hold_up_nobody", "each_has_its_time",
         "cloned_thread_has_its_slot", "cycles_leave_nothing", "no_slot_is_free", "clone_is_refused", "exit_empties_the_ring",
@@ -47,7 +47,7 @@ public sealed class NativeEngineTests
         "arena_keeps_its_size", "arena_without_seals", "arena_that_looks_anonymous",
         "noted_until_the_welcome", "welcomed_before_the_gate", "unserved_is_stopped", "closed_leaves_the_other", "closed_unserved_leaves_the_other",
         "first_is_closed_and_opened_again", "two_are_cut", "two_are_taken_over", "two_homes_are_taken_over",
-        "arrived_of_the_forked_is_taken_over", "late_body_hears_of_the_end",
+        "arrived_of_the_forked_is_taken_over", "late_body_hears_of_the_end", "guard_others_go_through", "guard_call_waits_for_home", "guard_warden_calls_beside_it",
     ];
 
     [RootTheory]

@@ -17,7 +17,6 @@ public sealed class WorkloadTests(ClusterLab lab)
     private static readonly Dictionary<string, string> StaysHome = new()
     {
         ["leader_gone"] = "leader-exited",
-        ["sharers_files"] = "shared-memory",
         ["sharers_sysv"] = "sysv-shared-memory",
     };
 
