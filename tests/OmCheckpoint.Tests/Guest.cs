@@ -33,6 +33,8 @@ internal sealed class Guest : IDisposable
 
     public Task<string?> ReadLineAsync() => Task.Run(_output.ReadLine);
 
+    public Task<string> ReadToEndAsync() => Task.Run(_output.ReadToEnd);
+
     public void Expect(string line) => Assert.Equal(line, ReadLine());
 
     public void Send(string text) => _input.Write(Encoding.UTF8.GetBytes(text));
