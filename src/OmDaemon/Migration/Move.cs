@@ -122,7 +122,7 @@ internal sealed class Move(
     }
 
     private static bool IsSame(IReadOnlyList<SharedMemory> one, IReadOnlyList<SharedMemory> other) =>
-        one.Select(memory => (memory.Device, memory.Inode)).ToHashSet().SetEquals(other.Select(memory => (memory.Device, memory.Inode)));
+        one.Select(memory => (memory.Device, memory.Inode, memory.Written)).ToHashSet().SetEquals(other.Select(memory => (memory.Device, memory.Inode, memory.Written)));
 
     private async Task<Failure?> SnapshotAsync(CancellationToken cancellationToken)
     {
