@@ -12,6 +12,9 @@ public sealed class WorkloadFreezeTests
     private const string Milliseconds = "300";
     private const int FreezesAtLeast = 3;
 
+    /// <summary>One that has little to do may be done before a busy machine lets the test have a look at it.</summary>
+    private const int RunsAtMost = 20;
+
     /// <summary>A terminal's read with a timeout begins anew after every stop, as the kernel has it (termios(3), VTIME): stopped for ever it would never end.</summary>
     private const int FreezesAtMost = 60;
 
@@ -26,6 +29,20 @@ public sealed class WorkloadFreezeTests
     [MemberData(nameof(Names))]
     public async Task Workload_FrozenAgainAndAgain_NoticesNothing(string name)
     {
+        var freezes = 0;
+        var runs = 0;
+        do
+        {
+            freezes += await RunFreezing(name);
+            runs++;
+        }
+        while (name != NeverStands && freezes < FreezesAtLeast && runs < RunsAtMost);
+
+        Assert.True(name == NeverStands || freezes >= FreezesAtLeast, $"frozen {freezes} times in {runs} runs");
+    }
+
+    private static async Task<int> RunFreezing(string name)
+    {
         // A child of ours would be reaped by whoever traces it.
         using var guest = Guest.Start("/bin/sh", "-c", $"{Path.Combine(Folder, name)} {Milliseconds}; echo status $?");
         var output = guest.ReadToEndAsync();
@@ -39,7 +56,7 @@ public sealed class WorkloadFreezeTests
         }
 
         Assert.EndsWith($"ok {name}\nstatus 0\n", await output, StringComparison.Ordinal);
-        Assert.True(name == NeverStands || freezes >= FreezesAtLeast, $"frozen {freezes} times");
+        return freezes;
     }
 
     /// <summary>False: it has ended meanwhile, executes a program, or is stopped by a signal and stays so.</summary>
