@@ -110,7 +110,7 @@ public sealed class ThreadFreezeTests
         {
             // Not a child of ours: its end would be the tracer's to hear.
             var program = Path.Combine(Guest.Programs, "threads");
-            using var guest = Guest.Start("/bin/sh", "-c", $"exec 3<&0; {program} 16 <&3 & echo $!; wait $!");
+            using var guest = Guest.Start("/bin/sh", "-c", $"exec 3<&0; sh -c 'echo $$; exec {program} 16' <&3 & wait $!");
             var pid = int.Parse(guest.ReadLine()!, System.Globalization.CultureInfo.InvariantCulture);
             guest.Expect("ready");
             guest.Send("x");
