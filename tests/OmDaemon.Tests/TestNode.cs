@@ -15,7 +15,7 @@ namespace OpenMosix.Daemon.Tests;
 internal sealed class TestNode : IAsyncDisposable
 {
     /// <summary>As the default, ten times as fast.</summary>
-    public static GossipTiming Fast { get; } = new(TimeSpan.FromMilliseconds(100), TimeSpan.FromMilliseconds(300), TimeSpan.FromMilliseconds(600));
+    public static GossipTiming Fast { get; } = GossipTiming.InPeriodsOf(TimeSpan.FromMilliseconds(100));
 
     private static readonly GrpcServiceDescriptor s_control = ControlReflection.Descriptor.FindTypeByName<GrpcServiceDescriptor>("Control");
     private static int s_count;

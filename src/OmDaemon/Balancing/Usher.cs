@@ -1,4 +1,4 @@
-// Carries out memory ushering: wakes by the kernel's notifications, and by a timer while jobs run here or memory is short; measures, asks the
+// Carries out memory ushering: sleeps while no process is here that could leave; else wakes by the kernel's notifications and by a timer; measures, asks the
 // policy (MemoryUshering), moves. A few moves at a time; what they will free is counted already.
 using System.Collections.Concurrent;
 using Microsoft.Extensions.Hosting;
@@ -13,7 +13,7 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Balancing;
 
 internal sealed partial class Usher(
-    JobRegistry jobs, Guests guests, Mover mover, HomeComing homeComing, IClusterView cluster, ILoadReader load, IEventFeed feed, PressureWatch pressure,
+    JobRegistry jobs, Guests guests, Mover mover, HomeComing homeComing, IClusterView cluster, ILoadReader load, IEventFeed feed, PressureWatch pressure, IWork work,
     DaemonOptions options, OptionsReload reload, TimeProvider time, ILogger<Usher> log) : BackgroundService
 {
     private const int AtOnce = 2;
@@ -39,6 +39,9 @@ internal sealed partial class Usher(
             bool isShort = false;
             while (!stoppingToken.IsCancellationRequested)
             {
+                Task began = work.Began;
+                if (!work.Any)
+                    await began.WaitAsync(stoppingToken).ConfigureAwait(false);
                 await NextAsync(isShort, stoppingToken).ConfigureAwait(false);
                 isShort = _wanted && Look(stoppingToken);
             }
@@ -53,7 +56,7 @@ internal sealed partial class Usher(
         }
     }
 
-    // Nothing here that could leave: only the kernel's word, or a slow look whether that has changed.
+    // The kernel's word that memory may be short, or a look by the clock: a process grows without a word.
     private async Task NextAsync(bool isShort, CancellationToken stoppingToken)
     {
         using var timer = new CancellationTokenSource(isShort ? Short : Calm, time);
@@ -70,8 +73,6 @@ internal sealed partial class Usher(
     /// <returns>Whether memory is short.</returns>
     private bool Look(CancellationToken stoppingToken)
     {
-        if (jobs.Processes.Count == 0 && guests.All.Count == 0)
-            return false;
         Load now = load.Read();
         _growth.Note(time.GetUtcNow(), now.MemoryAvailableBytes);
         if (_leaving.Count >= AtOnce)

@@ -24,6 +24,7 @@ internal sealed partial class ClusterService(Admission admission, ClusterView vi
             throw new RpcException(StatusCode.PermissionDenied, $"the certificate is of node '{call.PeerNode}', the message claims to be from '{message.From}'");
         }
         view.Merge(message.Nodes);
+        view.MeasureSelfIfOld();
         return Task.FromResult(view.Membership.Message());
     }
 

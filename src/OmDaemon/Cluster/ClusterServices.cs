@@ -10,7 +10,7 @@ public static class ClusterServices
         .AddSingleton<IdentityFiles>()
         .AddSingleton<ClusterIdentity>()
         .AddSingleton<IClusterIdentity>(all => all.GetRequiredService<ClusterIdentity>())
-        .AddSingleton<ILoadReader>(all => new LoadReader(all.GetRequiredService<TimeProvider>(), all.GetService<IGuestCount>()))
+        .AddSingleton<ILoadReader>(all => new LoadReader(all.GetRequiredService<TimeProvider>(), all.GetService<IWork>()))
         .AddSingleton(GossipTiming.Default)
         .AddSingleton<MemberFile>()
         .AddSingleton<ClusterView>()

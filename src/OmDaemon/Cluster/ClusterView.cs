@@ -1,5 +1,6 @@
 // The membership as the rest of the daemon sees it: events, the log, the file, the feed. Everything that changes the membership goes
 // through here.
+using System.Threading.Channels;
 using Microsoft.Extensions.Logging;
 using OpenMosix.Daemon.Control;
 using OpenMosix.Daemon.Hosting;
@@ -13,6 +14,9 @@ internal sealed partial class ClusterView : IClusterView
     private readonly ILoadReader _load;
     private readonly IEventFeed _feed;
     private readonly ILogger<ClusterView> _log;
+    private readonly TimeProvider _time;
+    private readonly GossipTiming _timing;
+    private readonly Channel<TaskCompletionSource> _wanted = Channel.CreateUnbounded<TaskCompletionSource>();
 
     public ClusterView(
         DaemonOptions options, ILoadReader load, MemberFile file, IEventFeed feed, OptionsReload reload, GossipTiming timing, TimeProvider time, ILogger<ClusterView> log)
@@ -21,6 +25,8 @@ internal sealed partial class ClusterView : IClusterView
         _load = load;
         _feed = feed;
         _log = log;
+        _time = time;
+        _timing = timing;
         Membership = new Membership(SelfInfo.Make(options, load, time), timing, time, Random.Shared);
         Membership.Remember(file.Read());
         reload.Changed += changed => Membership.UpdateSelf(self => self.Accepts = changed.Accepts);
@@ -35,6 +41,37 @@ internal sealed partial class ClusterView : IClusterView
     public event Action<NodeStatus>? NodeChanged;
 
     public NodeStatus? Find(string node) => Membership.Find(node);
+
+    /// <summary>Who wants to hear of the nodes now; the gossip completes each after its next round.</summary>
+    internal ChannelReader<TaskCompletionSource> Wanted => _wanted.Reader;
+
+    /// <summary>Set by the gossip: nothing is asked or told but once in a while.</summary>
+    internal bool AtRest { get; set; }
+
+    public async Task RefreshAsync(CancellationToken cancellationToken)
+    {
+        if (!AtRest)
+            return;
+        var asked = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        if (_wanted.Writer.TryWrite(asked))
+            await asked.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+    }
+
+    /// <summary>The gossip has ended: nobody is asked any more.</summary>
+    internal void EndGossip()
+    {
+        _wanted.Writer.TryComplete();
+        while (_wanted.Reader.TryRead(out TaskCompletionSource? asked))
+            asked.TrySetResult();
+    }
+
+    /// <summary>Before this node says how it is: unless that was measured a moment ago.</summary>
+    public void MeasureSelfIfOld()
+    {
+        long now = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100;
+        if (Math.Abs(now - Self.Load.MeasuredNs) > _timing.Period.Ticks * 100)
+            MeasureSelf();
+    }
 
     public void MeasureSelf() => Membership.UpdateSelf(self => self.Load = _load.Read());
 

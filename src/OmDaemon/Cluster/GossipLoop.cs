@@ -1,5 +1,6 @@
 // Once a second, and at once when this node has entered a cluster: measure this node, then exchange what is known with a few nodes, all at once; every
-// other second is left out while there is nothing new to tell (a cluster at rest costs half). A round ends
+// other second is left out while there is nothing new to tell. A node that has nothing to do for anybody is at rest after a while: it wakes every ten
+// seconds, when work comes, and when somebody asks how the nodes are. A round ends
 // within its second; who has not answered by then has not answered. Its channels are its own: one that failed is thrown
 // away, so that a node which was cut off is reached again at once and not when TCP's retransmission timer feels like it.
 using System.Collections.Concurrent;
@@ -12,11 +13,12 @@ using OpenMosix.Protocol.V1;
 namespace OpenMosix.Daemon.Cluster;
 
 internal sealed partial class GossipLoop(
-    ClusterView view, IClusterIdentity identity, OptionsReload options, GossipTiming timing, ILogger<GossipLoop> log) : BackgroundService
+    ClusterView view, IClusterIdentity identity, IWork work, OptionsReload options, GossipTiming timing, TimeProvider time, ILogger<GossipLoop> log) : BackgroundService
 {
     // Push-pull: one exchange begun and one answered a second, on average, however many nodes there are.
     private const int Fanout = 1;
     private const int SeedsAtOnce = 4;
+    private const int SuspectsAtOnce = 16;
 
     private readonly ConcurrentDictionary<string, (IGrpcChannel Channel, NodeIdentity Identity)> _channels = new(StringComparer.Ordinal);
 
@@ -25,25 +27,9 @@ internal sealed partial class GossipLoop(
         using var entered = new SemaphoreSlim(0);
         void OnIdentity(NodeIdentity now) => entered.Release();
         identity.Changed += OnIdentity;
-        Load? told = null;
-        bool justTold = false;
         try
         {
-            while (!stoppingToken.IsCancellationRequested)
-            {
-                view.MeasureSelf();
-                if (identity.Current is { } current && (!justTold || LoadNews.IsNews(view.Self.Load, told)))
-                {
-                    told = view.Self.Load;
-                    justTold = true;
-                    await RoundAsync(current, stoppingToken).ConfigureAwait(false);
-                }
-                else
-                {
-                    justTold = false;
-                }
-                await entered.WaitAsync(timing.Period, stoppingToken).ConfigureAwait(false);
-            }
+            await TellAsync(entered, stoppingToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException) when (stoppingToken.IsCancellationRequested)
         {
@@ -51,16 +37,67 @@ internal sealed partial class GossipLoop(
         finally
         {
             identity.Changed -= OnIdentity;
+            view.EndGossip();
             foreach (string target in _channels.Keys)
                 Forget(target);
         }
     }
 
-    private async Task RoundAsync(NodeIdentity current, CancellationToken stopping)
+    private async Task TellAsync(SemaphoreSlim entered, CancellationToken stoppingToken)
+    {
+        Load? told = null;
+        bool justTold = false;
+        long activeAt = time.GetTimestamp();
+        while (!stoppingToken.IsCancellationRequested)
+        {
+            Task began = work.Began;
+            List<TaskCompletionSource> asked = Asked();
+            view.MeasureSelf();
+            bool news = LoadNews.IsNews(view.Self.Load, told);
+            if (news || asked.Count > 0 || work.Any)
+                activeAt = time.GetTimestamp();
+            if (view.AtRest != time.GetElapsedTime(activeAt) >= timing.RestAfter)
+            {
+                view.AtRest = !view.AtRest;
+                LogRest(view.AtRest ? "at rest" : "awake");
+            }
+            justTold = identity.Current is not null && (!justTold || news || asked.Count > 0 || view.AtRest);
+            if (justTold)
+            {
+                told = view.Self.Load;
+                await RoundAsync(identity.Current!, asked.Count > 0 ? SuspectsAtOnce : 1, stoppingToken).ConfigureAwait(false);
+            }
+            asked.ForEach(one => one.TrySetResult());
+            if (view.AtRest)
+                await RestAsync(began, entered, stoppingToken).ConfigureAwait(false);
+            else
+                await entered.WaitAsync(timing.Period, stoppingToken).ConfigureAwait(false);
+        }
+    }
+
+    private List<TaskCompletionSource> Asked()
+    {
+        var asked = new List<TaskCompletionSource>();
+        while (view.Wanted.TryRead(out TaskCompletionSource? one))
+            asked.Add(one);
+        return asked;
+    }
+
+    /// <summary>Until the next round, or until there is something to do.</summary>
+    private async Task RestAsync(Task began, SemaphoreSlim entered, CancellationToken stoppingToken)
+    {
+        using var woken = CancellationTokenSource.CreateLinkedTokenSource(stoppingToken);
+        Task[] reasons = [began, view.Wanted.WaitToReadAsync(woken.Token).AsTask(), entered.WaitAsync(timing.RestPeriod, woken.Token)];
+        await Task.WhenAny(reasons).ConfigureAwait(false);
+        await woken.CancelAsync().ConfigureAwait(false);
+        stoppingToken.ThrowIfCancellationRequested();
+    }
+
+    private async Task RoundAsync(NodeIdentity current, int suspects, CancellationToken stopping)
     {
         GossipMessage message = view.Membership.Message();
         var exchanges = new List<Task>();
-        foreach (NodeInfo peer in view.Membership.ChoosePeers(Fanout))
+        foreach (NodeInfo peer in view.Membership.ChoosePeers(Fanout, suspects))
             exchanges.Add(ExchangeAsync(peer.Node, new NodeAddress(peer.Address, (int)peer.DaemonPort), peer.Node, current, message, stopping));
         if (!view.Nodes.Any(n => n.Alive && n.Info.Node != view.Self.Node))
         {
@@ -112,4 +149,7 @@ internal sealed partial class GossipLoop(
 
     [LoggerMessage(220, LogLevel.Debug, "no answer from {Target} at {Address}: {Why}")]
     private partial void LogNoAnswer(string target, NodeAddress address, string why);
+
+    [LoggerMessage(221, LogLevel.Debug, "gossip is {How}")]
+    private partial void LogRest(string how);
 }

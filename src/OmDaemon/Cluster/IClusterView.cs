@@ -13,6 +13,9 @@ public interface IClusterView
 
     NodeStatus? Find(string node);
 
+    /// <summary>For whoever wants to know how the nodes are, now: a node at rest hears of the others seldom, and asks those it has not heard of lately. Within a second.</summary>
+    Task RefreshAsync(CancellationToken cancellationToken);
+
     /// <summary>A node came, went, started anew, or changed its address. Raised on a thread-pool thread; handlers do not block.</summary>
     event Action<NodeStatus>? NodeChanged;
 }

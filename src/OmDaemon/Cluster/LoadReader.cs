@@ -13,20 +13,20 @@ public interface ILoadReader
 public sealed class LoadReader : ILoadReader
 {
     private readonly TimeProvider _time;
-    private readonly IGuestCount? _guests;
+    private readonly IWork? _work;
     private readonly CgroupMemory _cgroup;
     private readonly string _proc;
     private readonly bool _pressure;
 
-    public LoadReader(TimeProvider time, IGuestCount? guests = null)
-        : this(time, guests, "/proc")
+    public LoadReader(TimeProvider time, IWork? work = null)
+        : this(time, work, "/proc")
     {
     }
 
-    internal LoadReader(TimeProvider time, IGuestCount? guests, string proc)
+    internal LoadReader(TimeProvider time, IWork? work, string proc)
     {
         _time = time;
-        _guests = guests;
+        _work = work;
         _proc = proc;
         _cgroup = CgroupMemory.Of(proc);
         _pressure = CanRead(Path.Combine(proc, "pressure/memory"));
@@ -43,8 +43,8 @@ public sealed class LoadReader : ILoadReader
             MemoryTotalBytes = Math.Min(memory.TotalBytes, room.LimitBytes),
             MemoryAvailableBytes = Math.Min(memory.AvailableBytes, room.AvailableBytes),
             MemoryPressure = _pressure ? ParsePressure(File.ReadAllText(Path.Combine(_proc, "pressure/memory"))) : 0,
-            Hosted = _guests?.Hosted ?? 0,
-            Away = _guests?.Away ?? 0,
+            Hosted = _work?.Hosted ?? 0,
+            Away = _work?.Away ?? 0,
             MeasuredNs = (_time.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * 100,
         };
     }

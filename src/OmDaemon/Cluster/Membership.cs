@@ -105,17 +105,15 @@ internal sealed class Membership
         }
     }
 
-    /// <summary>Whom to gossip with now: up to `fanout` live nodes at random, one suspect, one that is down (it may be back).</summary>
-    public IReadOnlyList<NodeInfo> ChoosePeers(int fanout)
+    /// <summary>Whom to gossip with now: up to `fanout` live nodes at random, as many suspects as said, one that is down (it may be back).</summary>
+    public IReadOnlyList<NodeInfo> ChoosePeers(int fanout, int suspects = 1)
     {
         lock (_lock)
         {
             var chosen = new List<NodeInfo>();
-            Member[] live = [.. _members.Values.Where(m => m.Alive && Silence(m) < _timing.SuspectAfter)];
-            _random.Shuffle(live);
-            chosen.AddRange(live.Take(fanout).Select(m => m.Info));
-            PickOne(m => m.Alive && Silence(m) >= _timing.SuspectAfter, chosen);
-            PickOne(m => !m.Alive, chosen);
+            Pick(m => m.Alive && Silence(m) < _timing.SuspectAfter, fanout, chosen);
+            Pick(m => m.Alive && Silence(m) >= _timing.SuspectAfter, suspects, chosen);
+            Pick(m => !m.Alive, 1, chosen);
             return chosen;
         }
     }
@@ -207,11 +205,11 @@ internal sealed class Membership
         return member.Alive && (back || moved || reborn) ? member : null;
     }
 
-    private void PickOne(Func<Member, bool> which, List<NodeInfo> chosen)
+    private void Pick(Func<Member, bool> which, int most, List<NodeInfo> chosen)
     {
         Member[] candidates = [.. _members.Values.Where(which)];
-        if (candidates.Length > 0)
-            chosen.Add(candidates[_random.Next(candidates.Length)].Info);
+        _random.Shuffle(candidates);
+        chosen.AddRange(candidates.Take(most).Select(m => m.Info));
     }
 
     private TimeSpan Silence(Member member) => _time.GetElapsedTime(member.HeardAt);

@@ -11,7 +11,7 @@ internal sealed class ControlService(
 {
     public void Bind(IServiceBinder service) => service
         .AllowAnonymous() // no certificates on a Unix socket: Caller.Of asks for SO_PEERCRED instead
-        .Unary<NodesRequest, NodesReply>("Nodes", Nodes)
+        .Unary<NodesRequest, NodesReply>("Nodes", NodesAsync)
         .Unary<ProcessesRequest, ProcessesReply>("Processes", ProcessesAsync)
         .Unary<MigrateRequest, MigrateReply>("Migrate", MigrateAsync)
         .Unary<WhyRequest, WhyReply>("Why", WhyAsync)
@@ -20,12 +20,13 @@ internal sealed class ControlService(
         .Unary<MakeTokenRequest, MakeTokenReply>("MakeToken", MakeTokenAsync)
         .Unary<JoinClusterRequest, JoinClusterReply>("JoinCluster", JoinAsync);
 
-    internal Task<NodesReply> Nodes(NodesRequest request, ServerCall call)
+    internal async Task<NodesReply> NodesAsync(NodesRequest request, ServerCall call)
     {
         Caller.Of(call);
+        await view.RefreshAsync(call.CancellationToken).ConfigureAwait(false);
         var reply = new NodesReply { Self = view.Self.Node };
         reply.Nodes.Add(view.Nodes);
-        return Task.FromResult(reply);
+        return reply;
     }
 
     internal async Task<ProcessesReply> ProcessesAsync(ProcessesRequest request, ServerCall call)

@@ -34,6 +34,18 @@ internal sealed partial class JobRegistry : IDisposable
     /// <summary>On the watch's thread; handlers do not block.</summary>
     public event Action<JobProcess>? Ended;
 
+    /// <summary>A process has come. Under the lock; handlers do not block.</summary>
+    public event Action? Began;
+
+    public bool Any
+    {
+        get
+        {
+            lock (_lock)
+                return _processes.Count > 0;
+        }
+    }
+
     /// <summary>In order of pid, as known: Refresh first to see new descendants.</summary>
     public IReadOnlyList<JobProcess> Processes
     {
@@ -170,6 +182,7 @@ internal sealed partial class JobRegistry : IDisposable
         members.Processes.Add(stat.Pid);
         members.Lead(stat);
         _watch.Watch(pidfd, () => OnEnded(process));
+        Began?.Invoke();
         return process;
     }
 

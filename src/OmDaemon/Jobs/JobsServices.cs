@@ -9,7 +9,7 @@ public static class JobsServices
     public static IServiceCollection AddJobs(this IServiceCollection services) => services
         .AddSingleton<JobStore>()
         .AddSingleton<JobRegistry>()
-        .AddSingleton<IGuestCount, GuestCount>()
+        .AddSingleton<IWork, Work>()
         .AddSingleton<IProcessDirectory, ProcessDirectory>()
         .AddHostedService<RunListener>();
 }

@@ -19,9 +19,18 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
 
     public ulong ReservedBytes => _guests.Values.Where(guest => guest.State == GuestState.Restoring).Aggregate(0UL, (sum, guest) => sum + guest.Bytes);
 
+    /// <summary>A guest has come. Handlers do not block.</summary>
+    public event Action? Began;
+
     public Guest? Find(ulong key) => _guests.GetValueOrDefault(key);
 
-    public bool TryAdd(Guest guest) => _guests.TryAdd(guest.Key, guest);
+    public bool TryAdd(Guest guest)
+    {
+        if (!_guests.TryAdd(guest.Key, guest))
+            return false;
+        Began?.Invoke();
+        return true;
+    }
 
     /// <returns>False: it is not here (any more).</returns>
     public bool Set(ulong key, GuestState state)
@@ -52,7 +61,7 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
     public void Take(ulong key, WardenStatusReply status)
     {
         if (status.Processes.FirstOrDefault(held => held.Key == key && held.Role == HeldProcess.Types.Role.Remote) is { } held)
-            _guests.TryAdd(key, Guest.Of(held));
+            TryAdd(Guest.Of(held));
     }
 
     /// <summary>What the warden says of one key; null: nothing.</summary>
@@ -93,7 +102,7 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
             Remove(gone);
         foreach ((ulong key, Guest guest) in held)
         {
-            _guests[key] = guest;
+            Put(guest);
             if (guest.State == GuestState.Running)
                 EndLease(key);
         }
@@ -104,8 +113,14 @@ internal sealed class Guests(DaemonOptions options) : IWardenListener
     public Task WardenSaidAsync(FromWarden happened, CancellationToken cancellationToken)
     {
         if (happened.Began?.Process is { } held && IsGuest(held))
-            _guests[held.Key] = Guest.Of(held);
+            Put(Guest.Of(held));
         return Task.CompletedTask;
+    }
+
+    private void Put(Guest guest)
+    {
+        _guests[guest.Key] = guest;
+        Began?.Invoke();
     }
 
     private bool IsGuest(HeldProcess held) => held.Role != HeldProcess.Types.Role.Deputy && held.Peer.Length > 0 && held.Peer != options.Node;

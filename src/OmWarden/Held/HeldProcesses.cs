@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Threading.Channels;
 
 namespace OpenMosix.Warden.Held;
 
@@ -6,6 +7,11 @@ namespace OpenMosix.Warden.Held;
 internal sealed class HeldProcesses
 {
     private readonly ConcurrentDictionary<ulong, HeldProcess> byKey = new();
+
+    private readonly Channel<bool> added = Channel.CreateBounded<bool>(new BoundedChannelOptions(1) { FullMode = BoundedChannelFullMode.DropWrite });
+
+    /// <summary>Something to read: a process has been added since it was read last.</summary>
+    internal ChannelReader<bool> Added => added.Reader;
 
     internal bool IsEmpty => byKey.IsEmpty;
 
@@ -16,7 +22,13 @@ internal sealed class HeldProcesses
     internal HeldProcess? Find(ulong key) => byKey.GetValueOrDefault(key);
 
     /// <summary>False: there is another one with this key.</summary>
-    internal bool TryAdd(HeldProcess process) => byKey.TryAdd(process.Key, process);
+    internal bool TryAdd(HeldProcess process)
+    {
+        if (!byKey.TryAdd(process.Key, process))
+            return false;
+        added.Writer.TryWrite(true);
+        return true;
+    }
 
     internal void Remove(HeldProcess process) => byKey.TryRemove(new(process.Key, process));
 }

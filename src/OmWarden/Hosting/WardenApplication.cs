@@ -53,7 +53,7 @@ internal static partial class WardenApplication
             }
             manager.Ready("serving");
             LogReady(log, options.Socket);
-            await Task.WhenAll(socket.RunAsync(stop.Token), new StopWatcher(() => context.Held.AtHome).RunAsync(stop.Token),
+            await Task.WhenAll(socket.RunAsync(stop.Token), new StopWatcher(context.Held).RunAsync(stop.Token),
                 KeepWatchdogAsync(manager, stop.Token)).ConfigureAwait(false);
         }
         manager.Stopping();

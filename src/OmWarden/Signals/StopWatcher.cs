@@ -6,10 +6,9 @@ using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Signals;
 
-internal sealed class StopWatcher(Func<IEnumerable<HomeProcess>> processes)
+internal sealed class StopWatcher(HeldProcesses held)
 {
     private static readonly TimeSpan Interval = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan Nobody = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<HomeProcess, bool> stopped = [];
     private readonly byte[] buffer = new byte[512];
@@ -19,22 +18,27 @@ internal sealed class StopWatcher(Func<IEnumerable<HomeProcess>> processes)
         try
         {
             while (true)
-                await Task.Delay(Look() ? Interval : Nobody, stop).ConfigureAwait(false);
+            {
+                if (Look())
+                    await Task.Delay(Interval, stop).ConfigureAwait(false);
+                else
+                    await held.Added.ReadAsync(stop).ConfigureAwait(false);
+            }
         }
         catch (OperationCanceledException)
         {
         }
     }
 
-    /// <summary>False when nothing is away.</summary>
+    /// <summary>False when nothing of this node is away or about to leave.</summary>
     private bool Look()
     {
         bool any = false;
-        foreach (HomeProcess process in processes())
+        foreach (HomeProcess process in held.AtHome)
         {
+            any = true;
             if (process.State is not HomeState.Deputy)
                 continue;
-            any = true;
             bool isStopped = StateOf(process.Pid) == 'T';
             if (stopped.GetValueOrDefault(process) == isStopped)
                 continue;

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Net.Sockets;
 using System.Security.Cryptography;
 using Google.Protobuf;
+using Microsoft.Extensions.DependencyInjection;
 using OpenMosix.Daemon.Cluster;
 using OpenMosix.Daemon.Hosting;
 using OpenMosix.Grpc;
@@ -64,6 +65,32 @@ public sealed class ClusterTests : IDisposable
         Assert.Equal("lab", again.Service<IClusterIdentity>().Current!.Cluster);
         await pc1.SeesAsync("pc2", alive: true);
         await again.SeesAsync("pc1", alive: true);
+    }
+
+    /// <summary>Nobody is asked for an hour, unless somebody wants to know.</summary>
+    [Fact]
+    public async Task NodesAtRest_AskedForTheNodes_LookAtOnce_AndAreAtRestAgain()
+    {
+        var timing = GossipTiming.InPeriodsOf(TimeSpan.FromMilliseconds(400));
+        timing = timing with { RestPeriod = TimeSpan.FromHours(1), RestAfter = timing.DeadAfter * 2 };
+        void Rest(IServiceCollection services) => services.AddSingleton(timing);
+        await using TestNode pc1 = await TestNode.StartAsync(_directory, "pc1", Rest);
+        TestNode pc2 = await TestNode.StartAsync(_directory, "pc2", Rest);
+        await pc1.InitAsync("lab");
+        await pc2.JoinAsync(await pc1.TokenAsync());
+        await pc1.SeesAsync("pc2", alive: true);
+        await pc1.Log.SaysAsync("gossip is at rest", times: 1);
+        await pc2.Log.SaysAsync("gossip is at rest", times: 1);
+        await Task.Delay(timing.DeadAfter, TestContext.Current.CancellationToken); // it is silent for so long, and that means nothing
+        NodeStatus quiet = (await pc1.AskAsync<NodesRequest, NodesReply>("Nodes", new())).Nodes.Single(n => n.Info.Node == "pc2");
+        Assert.True(quiet.Alive);
+        Assert.True(quiet.SilentMs < timing.DeadAfter.TotalMilliseconds, $"heard of {quiet.SilentMs} ms ago");
+
+        await pc1.Log.SaysAsync("gossip is at rest", times: 2);
+        await pc2.DisposeAsync();
+        await Task.Delay(timing.DeadAfter, TestContext.Current.CancellationToken);
+        Assert.True(pc1.View.Find("pc2")!.Alive); // it knows nothing of that
+        Assert.False((await pc1.AskAsync<NodesRequest, NodesReply>("Nodes", new())).Nodes.Single(n => n.Info.Node == "pc2").Alive);
     }
 
     [Fact]

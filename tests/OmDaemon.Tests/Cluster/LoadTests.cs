@@ -90,7 +90,7 @@ public sealed class LoadTests : IDisposable
     public void Read_Guests_AreCounted()
     {
         Proc("", "");
-        Load load = new LoadReader(TimeProvider.System, new Guests(), _directory["proc"]).Read();
+        Load load = new LoadReader(TimeProvider.System, new SomeWork(), _directory["proc"]).Read();
         Assert.Equal((2u, 3u), (load.Hosted, load.Away));
     }
 
@@ -118,10 +118,12 @@ public sealed class LoadTests : IDisposable
         _directory.Write($"{path}/memory.stat", $"anon 1\ninactive_file {file}\nactive_file 0\n");
     }
 
-    private sealed class Guests : IGuestCount
+    private sealed class SomeWork : IWork
     {
         public uint Hosted => 2;
         public uint Away => 3;
+        public bool Any => true;
+        public Task Began => Task.CompletedTask;
     }
 }
 

@@ -78,7 +78,7 @@ public sealed class ControlServiceTests : IAsyncLifetime
 
     [Fact]
     public async Task AnyCall_NotThroughTheUnixSocket_IsRefused() =>
-        Assert.Equal(StatusCode.PermissionDenied, (await RefusedAsync(() => Service.Nodes(new NodesRequest(), new Call(null)))).Code);
+        Assert.Equal(StatusCode.PermissionDenied, (await RefusedAsync(() => Service.NodesAsync(new NodesRequest(), new Call(null)))).Code);
 
     [Fact]
     public async Task Watch_EventsOfOthers_AreNotShown_AndOfTheClusterToAll()

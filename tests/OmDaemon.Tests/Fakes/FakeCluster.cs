@@ -19,6 +19,8 @@ internal sealed class FakeCluster(string self, params string[] others) : ICluste
 
     public NodeStatus? Find(string node) => _nodes.GetValueOrDefault(node);
 
+    public Task RefreshAsync(CancellationToken cancellationToken) => Task.CompletedTask;
+
     public Load Read() => Self.Load;
 
     public void Change(string node, Action<NodeStatus> change)

@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OpenMosix.Daemon.Interop;
 using OpenMosix.Daemon.Jobs;
+using OpenMosix.Daemon.Migration;
 
 namespace OpenMosix.Daemon.Tests.Jobs;
 
@@ -21,6 +22,23 @@ public sealed class JobRegistryTests(JobsFixture jobs) : IClassFixture<JobsFixtu
         Assert.False(File.Exists(file));
         Assert.False(known.TrySignal(0));
         Assert.True(SpinWait.SpinUntil(() => jobs.Feed.Events.Any(happened => happened.Kind == "ended" && happened.Pid == process.Id), TimeSpan.FromSeconds(30)));
+    }
+
+    [Fact]
+    public async Task Work_ProcessComesAndEnds_BeginsAndIsOver()
+    {
+        var work = new Work(jobs.Registry, new Guests(jobs.Options));
+        Task began = work.Began;
+        Assert.False(began.IsCompleted);
+        Process process = jobs.Start("cat");
+        jobs.Register(process);
+        await began.WaitAsync(TestContext.Current.CancellationToken);
+        Assert.True(work.Any);
+        Assert.False(work.Began.IsCompleted);
+
+        process.StandardInput.Close();
+        await jobs.EndedAsync(() => jobs.Registry.Find(process.Id) is null);
+        Assert.Equal(jobs.Registry.Processes.Count > 0, work.Any);
     }
 
     [Fact]
