@@ -82,6 +82,13 @@ internal sealed unsafe class HomeSide : IDisposable
         }
     }
 
+    /// <summary>A deputy's child that may have been made for this arena, and that nobody serves, ends itself. Closes the arena.</summary>
+    internal static void Abandon(SafeHandle arena)
+    {
+        using (arena)
+            _ = OmEngine.om_arena_abandon(arena);
+    }
+
     /// <summary>The calls of the body's thread wait until all of ours are made.</summary>
     internal void Reserve(uint slot, bool reserved) => OmEngine.om_home_reserve(handle, slot, reserved);
 

@@ -3,6 +3,7 @@ using Microsoft.Extensions.Logging;
 using Microsoft.Win32.SafeHandles;
 using OpenMosix.Checkpoint.Restore;
 using OpenMosix.Protocol.V1;
+using OpenMosix.Warden.Forward;
 using OpenMosix.Warden.Interop;
 
 namespace OpenMosix.Warden.Held;
@@ -25,7 +26,7 @@ internal sealed partial class HomeProcess
     {
         if (Processes.OpenPidfd(childPid) is not { } childPidfd)
         {
-            arena.Dispose();
+            HomeSide.Abandon(arena);
             return null;
         }
         var child = new HomeProcess(childKey, childPid, childPidfd, Context)

@@ -138,6 +138,8 @@ internal static unsafe partial class OmEngine
     [LibraryImport(Library)]
     internal static partial int om_home_exit(nint home, uint slot, int status);
     [LibraryImport(Library)]
+    internal static partial int om_arena_abandon(SafeHandle arenaFd);
+    [LibraryImport(Library)]
     internal static partial int om_home_threads(nint home, uint* slots, int* tids, uint capacity);
     [LibraryImport(Library)]
     internal static partial int om_home_call(nint home, uint slot, long number, ulong* args, void* data, uint bytes, long* result);

@@ -75,13 +75,17 @@ internal static class ForkAtHome
         long pid = side.Call(slot, OM_DEPUTY_FORK, [flags, (ulong)arenaAt, side.DataAddress(slot)], data);
         if (pid <= 0)
         {
-            arena.Dispose();
+            // Who ends while it forks may have made a child and not said so.
+            HomeSide.Abandon(arena);
             return pid;
         }
         if ((flags & ProcessClone.CLONE_PIDFD) != 0)
             pidDescriptor = BinaryPrimitives.ReadInt32LittleEndian(data);
         child = process.Forked((int)pid, NewKey(), arena);
-        return child is null ? -EAGAIN : pid;
+        if (child is not null)
+            return pid;
+        side.Call(slot, SYS_wait4, [(ulong)pid, 0, WALL, 0]);
+        return -EAGAIN;
     }
 
     private static ulong NewKey()

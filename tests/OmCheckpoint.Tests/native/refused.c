@@ -24,7 +24,7 @@
 
 #define TOO_MANY_THREADS 4200
 
-static pid_t shares; /* a process with our memory: ended with us */
+static pid_t shares; /* a process with our memory: ended with us, however that ends */
 
 static void *other_thread(void *argument)
 {
@@ -35,6 +35,8 @@ static void *other_thread(void *argument)
 
 static int other_process(void *argument)
 {
+	if (prctl(PR_SET_PDEATHSIG, SIGKILL) || getppid() == 1)
+		return 1;
 	other_thread(argument);
 	return 0;
 }

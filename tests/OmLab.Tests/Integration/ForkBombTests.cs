@@ -44,7 +44,15 @@ public sealed class ForkBombTests(HostileLab lab)
         await IsHarmlessAsync($"moved {Bomb} {Processes}");
     }
 
-    private async Task IsHarmlessAsync(string script)
+    /// <summary>Who is killed while it forks leaves no child that nobody knows.</summary>
+    [Fact]
+    public async Task Bomb_KilledOneByOneWhileItForks_LeavesNothing()
+    {
+        lab.Need();
+        await IsHarmlessAsync($"moved {Bomb} {Processes}", oneByOne: true);
+    }
+
+    private async Task IsHarmlessAsync(string script, bool oneByOne = false)
     {
         string[] before = [await lab.StandAsync("pc1"), await lab.StandAsync("pc2")];
         using var job = Job.Start(lab, script);
@@ -53,13 +61,23 @@ public sealed class ForkBombTests(HostileLab lab)
         var mover = new Mover(lab, pid, 0);
         Assert.True(await mover.ToAsync("pc2"), mover.History);
 
-        await job.Program.WriteAsync("go\n");
-        await job.Program.WroteAsync("refused\n");
-        await HeardAsync(hosted => hosted is >= Fewest and <= Processes);
-        await OthersAreServedAsync();
-        Assert.InRange(await HostedAsync(), Fewest, Processes);
+        try
+        {
+            await job.Program.WriteAsync("go\n");
+            await job.Program.WroteAsync("refused\n");
+            await HeardAsync(hosted => hosted is >= Fewest and <= Processes);
+            await OthersAreServedAsync();
+            await HeardAsync(hosted => hosted is >= Fewest and <= Processes);
+            if (oneByOne) // each leaves a place, in which the others fork again, until all are killed
+            {
+                await lab.AskAsync("pc1", "sh", "-c", "while pkill -9 -x bomb; do :; done");
+            }
+        }
+        finally
+        {
+            await lab.AskAsync("pc1", "sh", "-c", $"kill -9 -- -{pid} || true");
+        }
 
-        await lab.AskAsync("pc1", "kill", "-9", "--", $"-{pid}");
         var result = (await job.EndAsync()).Outcome;
         Assert.True(result.Status == Killed, result.ToString());
         await lab.EmptyAsync();
