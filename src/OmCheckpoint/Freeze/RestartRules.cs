@@ -15,7 +15,9 @@ internal readonly record struct Resumption(Registers Registers, int Call, long D
 
 /// <summary>What is known about the stop. Whether a signal is deliverable is known only where it matters.</summary>
 /// <param name="Restarted">The call that restart_syscall(2) continues, if the thread was in that.</param>
-internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now, RestartedCall? Restarted = null);
+/// <param name="Ends">Of a call that is put back with its whole timeout, which lies in memory: when it is to end, on CLOCK_MONOTONIC.</param>
+internal readonly record struct StopContext(
+    bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now, RestartedCall? Restarted = null, long? Ends = null);
 
 /// <summary>
 /// Puts an interrupted system call back. By itself the kernel does that when the thread goes on (-ERESTART*), but only in this very
@@ -30,10 +32,13 @@ internal static class RestartRules
     private const ulong SyscallInstructionBytes = 2;
     private const long NsPerMs = 1_000_000;
     private const long NsPerSecond = 1_000_000_000;
+    private const int TimespecBytes = 16;
 
     /// <summary>For a thaw in place: the kernel restarts what it knows how to, with the deadline it holds.</summary>
-    public static Registers ForThaw(Registers registers, StopContext context) =>
-        IsSpuriousEintr(registers, context) ? Rewind(WithReducedTimeout(registers, context)) : registers;
+    public static Registers ForThaw(Tracee tracee, Registers registers, StopContext context) =>
+        !IsSpuriousEintr(registers, context) ? registers
+        : context.Ends is { } end ? WithTimeLeft(tracee, Rewind(registers), end - context.Now)
+        : Rewind(WithReducedTimeout(registers, context));
 
     /// <summary>For an image.</summary>
     public static Resumption ForImage(Tracee tracee, Registers registers, StopContext context)
@@ -51,6 +56,12 @@ internal static class RestartRules
 
         if (IsSpuriousEintr(registers, context))
         {
+            if (context.Ends is { } end)
+            {
+                var call = (int)registers.OrigRax;
+                return new Resumption(Rewind(registers), call, end, Errno.ERESTARTNOHAND);
+            }
+
             return new Resumption(Rewind(WithReducedTimeout(registers, context)), 0, 0, Errno.ERESTARTNOHAND);
         }
 
@@ -165,6 +176,46 @@ internal static class RestartRules
         return registers;
     }
 
+    /// <summary>When a call ends that returns -EINTR on a mere stop and has its timeout in memory.</summary>
+    /// <returns>On CLOCK_MONOTONIC; null: never, or it is not known.</returns>
+    public static long? Ends(Tracee tracee, in Registers registers, long? waitingSince)
+    {
+        var timeout = !MayBeSpuriousEintr(registers) ? 0UL : (int)registers.OrigRax switch
+        {
+            CallNumber.rt_sigtimedwait => registers.Rdx,
+            CallNumber.epoll_pwait2 or CallNumber.semtimedop => registers.R10,
+            _ => 0UL,
+        };
+        return timeout != 0 && waitingSince is { } since && Timespec(tracee, timeout) is { } asked ? since + asked : null;
+    }
+
+    /// <summary>A thread that stands before such a call, which no restart_block continues, is to wait only for what is left. The timeout is the
+    /// program's, which may wait with it again; so it is given where the call has another place for it, which its wrapper does not look at
+    /// again: rt_sigtimedwait's siginfo, which means nothing until there is a signal, or epoll_pwait's register. A call that has none begins anew.</summary>
+    public static Registers WithTimeLeft(Tracee tracee, Registers registers, long left)
+    {
+        left = Math.Max(0, left);
+        switch ((int)registers.Rax)
+        {
+            case CallNumber.rt_sigtimedwait when registers.Rsi != 0:
+                Span<byte> timespec = stackalloc byte[TimespecBytes];
+                BinaryPrimitives.WriteInt64LittleEndian(timespec, left / NsPerSecond);
+                BinaryPrimitives.WriteInt64LittleEndian(timespec[8..], left % NsPerSecond);
+                if (RemoteMemory.Write(tracee.Tid, new RemoteAddress(registers.Rsi), timespec, out _) == 0)
+                {
+                    registers.Rdx = registers.Rsi;
+                }
+
+                break;
+            case CallNumber.epoll_pwait2 when left < int.MaxValue * NsPerMs:
+                registers.Rax = CallNumber.epoll_pwait;
+                registers.R10 = (ulong)Milliseconds(left);
+                break;
+        }
+
+        return registers;
+    }
+
     /// <summary>Whole milliseconds, rounded up: a wait is never shorter than asked.</summary>
     public static int Milliseconds(long ns) => ns <= 0 ? 0 : (int)Math.Min(int.MaxValue, (ns + NsPerMs - 1) / NsPerMs);
 
@@ -196,7 +247,7 @@ internal static class RestartRules
 
     private static long? Timespec(Tracee tracee, ulong address)
     {
-        Span<byte> bytes = stackalloc byte[16];
+        Span<byte> bytes = stackalloc byte[TimespecBytes];
         if (RemoteMemory.Read(tracee.Tid, new RemoteAddress(address), bytes, out _) != 0)
         {
             return null;

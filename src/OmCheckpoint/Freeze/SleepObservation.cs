@@ -92,6 +92,8 @@ internal sealed class SleepObservation
         CallNumber.futex => arguments[3] != 0 && (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAIT,
         CallNumber.poll => (int)arguments[2] > 0,
         CallNumber.epoll_wait or CallNumber.epoll_pwait => (int)arguments[3] > 0,
+        CallNumber.epoll_pwait2 or CallNumber.semtimedop => arguments[3] != 0,
+        CallNumber.rt_sigtimedwait => arguments[2] != 0,
         _ => false,
     };
 

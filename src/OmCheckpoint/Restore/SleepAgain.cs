@@ -33,7 +33,8 @@ internal static class SleepAgain
         }
 
         var isSleep = thread.ResumedCall is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex;
-        if (!isSleep && !native)
+        var isLocal = isSleep || thread.ResumedCall == CallNumber.rt_sigtimedwait;
+        if (!isLocal && !native)
         {
             return RestartRules.Interrupted(registers, (int)thread.Restart); // home executes it, and the link knows what is left
         }
@@ -46,9 +47,14 @@ internal static class SleepAgain
             return RestartRules.Interrupted(registers, (int)thread.Restart);
         }
 
+        if (thread.ResumedCall is CallNumber.rt_sigtimedwait or CallNumber.epoll_pwait2)
+        {
+            return RestartRules.Interrupted(RestartRules.WithTimeLeft(tracee, registers, left), (int)thread.Restart);
+        }
+
         if (!isSleep && thread.ResumedCall != CallNumber.poll)
         {
-            // select, pselect6 and ppoll: what is left stands where the program gave the time.
+            // semtimedop begins anew. Of select, pselect6 and ppoll, what is left stands where the program gave the time.
             return RestartRules.Interrupted(registers, (int)thread.Restart);
         }
 
