@@ -31,6 +31,7 @@ internal static class RestartRules
     private const int FUTEX_WAIT = 0;
     private const ulong SyscallInstructionBytes = 2;
     private const long NsPerMs = 1_000_000;
+    private const long NsPerMicrosecond = 1_000;
     private const long NsPerSecond = 1_000_000_000;
     private const int TimespecBytes = 16;
 
@@ -69,7 +70,9 @@ internal static class RestartRules
         switch (restart)
         {
             case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
-                return new Resumption(Rewind(registers), 0, 0, (int)restart);
+                return TimeWrittenBack(tracee, registers) is { } rest
+                    ? new Resumption(Rewind(registers), (int)registers.OrigRax, context.Now + rest, (int)restart)
+                    : new Resumption(Rewind(registers), 0, 0, (int)restart);
             case Errno.ERESTART_RESTARTBLOCK:
                 var left = context.Restarted?.Deadline is { } deadline && deadline > context.Now ? deadline - context.Now : TimeLeft(tracee, registers, context);
                 return left is { } ns
@@ -189,7 +192,7 @@ internal static class RestartRules
         return timeout != 0 && waitingSince is { } since && Timespec(tracee, timeout) is { } asked ? since + asked : null;
     }
 
-    /// <summary>A thread that stands before such a call, which no restart_block continues, is to wait only for what is left. The timeout is the
+    /// <summary>A thread that stands before a call that no restart_block continues is to wait only for what is left. The timeout is the
     /// program's, which may wait with it again; so it is given where the call has another place for it, which its wrapper does not look at
     /// again: rt_sigtimedwait's siginfo, which means nothing until there is a signal, or epoll_pwait's register. A call that has none begins anew.</summary>
     public static Registers WithTimeLeft(Tracee tracee, Registers registers, long left)
@@ -198,22 +201,43 @@ internal static class RestartRules
         switch ((int)registers.Rax)
         {
             case CallNumber.rt_sigtimedwait when registers.Rsi != 0:
-                Span<byte> timespec = stackalloc byte[TimespecBytes];
-                BinaryPrimitives.WriteInt64LittleEndian(timespec, left / NsPerSecond);
-                BinaryPrimitives.WriteInt64LittleEndian(timespec[8..], left % NsPerSecond);
-                if (RemoteMemory.Write(tracee.Tid, new RemoteAddress(registers.Rsi), timespec, out _) == 0)
-                {
-                    registers.Rdx = registers.Rsi;
-                }
-
+                registers.Rdx = WriteTime(tracee, registers.Rsi, left, 1) ? registers.Rsi : registers.Rdx;
                 break;
             case CallNumber.epoll_pwait2 when left < int.MaxValue * NsPerMs:
                 registers.Rax = CallNumber.epoll_pwait;
                 registers.R10 = (ulong)Milliseconds(left);
                 break;
+            case CallNumber.select or CallNumber.pselect6 or CallNumber.ppoll:
+                // These write what is left to where the program gave the time, by themselves: what they say so is of when they were stopped.
+                var (time, unitNs) = TimeOfPoll(registers, registers.Rax);
+                _ = WriteTime(tracee, time, left, unitNs);
+                break;
         }
 
         return registers;
+    }
+
+    // Of select, pselect6 and ppoll, which have just written it there.
+    private static long? TimeWrittenBack(Tracee tracee, in Registers registers)
+    {
+        var (time, unitNs) = TimeOfPoll(registers, registers.OrigRax);
+        return time != 0 ? Timespec(tracee, time, unitNs) : null;
+    }
+
+    private static (ulong Address, long UnitNs) TimeOfPoll(in Registers registers, ulong call) => (int)call switch
+    {
+        CallNumber.select => (registers.R8, NsPerMicrosecond),
+        CallNumber.pselect6 => (registers.R8, 1),
+        CallNumber.ppoll => (registers.Rdx, 1),
+        _ => (0, 1),
+    };
+
+    private static bool WriteTime(Tracee tracee, ulong address, long ns, long unitNs)
+    {
+        Span<byte> time = stackalloc byte[TimespecBytes];
+        BinaryPrimitives.WriteInt64LittleEndian(time, ns / NsPerSecond);
+        BinaryPrimitives.WriteInt64LittleEndian(time[8..], ns % NsPerSecond / unitNs);
+        return RemoteMemory.Write(tracee.Tid, new RemoteAddress(address), time, out _) == 0;
     }
 
     /// <summary>Whole milliseconds, rounded up: a wait is never shorter than asked.</summary>
@@ -245,7 +269,7 @@ internal static class RestartRules
     private static long? Waiting(long? asked, StopContext context) =>
         asked is { } ns && context.WaitingSince is { } since ? Math.Max(0, ns - (context.Now - since)) : asked;
 
-    private static long? Timespec(Tracee tracee, ulong address)
+    private static long? Timespec(Tracee tracee, ulong address, long unitNs = 1)
     {
         Span<byte> bytes = stackalloc byte[TimespecBytes];
         if (RemoteMemory.Read(tracee.Tid, new RemoteAddress(address), bytes, out _) != 0)
@@ -254,9 +278,9 @@ internal static class RestartRules
         }
 
         var seconds = BinaryPrimitives.ReadInt64LittleEndian(bytes);
-        var nanoseconds = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
-        return seconds < 0 || nanoseconds is < 0 or >= NsPerSecond ? null
+        var fraction = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
+        return seconds < 0 || fraction < 0 || fraction >= NsPerSecond / unitNs ? null
             : seconds > (long.MaxValue / NsPerSecond / 4) ? long.MaxValue / 4
-            : (seconds * NsPerSecond) + nanoseconds;
+            : (seconds * NsPerSecond) + (fraction * unitNs);
     }
 }

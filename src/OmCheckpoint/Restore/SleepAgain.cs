@@ -47,15 +47,9 @@ internal static class SleepAgain
             return RestartRules.Interrupted(registers, (int)thread.Restart);
         }
 
-        if (thread.ResumedCall is CallNumber.rt_sigtimedwait or CallNumber.epoll_pwait2)
-        {
-            return RestartRules.Interrupted(RestartRules.WithTimeLeft(tracee, registers, left), (int)thread.Restart);
-        }
-
         if (!isSleep && thread.ResumedCall != CallNumber.poll)
         {
-            // semtimedop begins anew. Of select, pselect6 and ppoll, what is left stands where the program gave the time.
-            return RestartRules.Interrupted(registers, (int)thread.Restart);
+            return RestartRules.Interrupted(RestartRules.WithTimeLeft(tracee, registers, left), (int)thread.Restart);
         }
 
         var result = Begin(agent, tracee, registers, left);
