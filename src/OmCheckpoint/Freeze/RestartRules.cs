@@ -192,9 +192,9 @@ internal static class RestartRules
         return timeout != 0 && waitingSince is { } since && Timespec(tracee, timeout) is { } asked ? since + asked : null;
     }
 
-    /// <summary>A thread that stands before a call that no restart_block continues is to wait only for what is left. The timeout is the
-    /// program's, which may wait with it again; so it is given where the call has another place for it, which its wrapper does not look at
-    /// again: rt_sigtimedwait's siginfo, which means nothing until there is a signal, or epoll_pwait's register. A call that has none begins anew.</summary>
+    /// <summary>A thread that stands before a call that no restart_block continues is to wait only for what is left (ns). The timeout is the
+    /// program's, which may wait with it again; so it is given where the call has another place for it that its wrapper does not look at again:
+    /// rt_sigtimedwait's siginfo, which means nothing until there is a signal, or epoll_wait's register. A call that has none begins anew.</summary>
     public static Registers WithTimeLeft(Tracee tracee, Registers registers, long left)
     {
         left = Math.Max(0, left);
@@ -232,8 +232,10 @@ internal static class RestartRules
         _ => (0, 1),
     };
 
+    // Rounded up: a wait is never shorter than asked.
     private static bool WriteTime(Tracee tracee, ulong address, long ns, long unitNs)
     {
+        ns += unitNs - 1;
         Span<byte> time = stackalloc byte[TimespecBytes];
         BinaryPrimitives.WriteInt64LittleEndian(time, ns / NsPerSecond);
         BinaryPrimitives.WriteInt64LittleEndian(time[8..], ns % NsPerSecond / unitNs);
