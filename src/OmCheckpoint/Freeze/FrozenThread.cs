@@ -27,16 +27,18 @@ internal sealed record FrozenThread(Tracee Tracee, StopContext Context)
             throw new RefusedException(Refusals.SyscallUserDispatch($"thread {tracee.Tid}"));
         }
 
+        var waitingSince = observation?.WaitingSince(tracee.Tid, (long)registers.OrigRax);
         var context = new StopContext(
             GroupStopped: stop.StopSignal != Signals.SIGTRAP,
             SignalDeliverable: RestartRules.MayBeSpuriousEintr(registers) && ProcessStatus.Read(tracee.Tid) is { Deliverable: not 0 },
-            WaitingSince: observation?.WaitingSince(tracee.Tid, (long)registers.OrigRax),
+            WaitingSince: waitingSince,
             Now: ClockReader.Monotonic,
-            Restarted: RestartedCall.Of(tracee, registers, deadline));
+            Restarted: RestartedCall.Of(tracee, registers, deadline),
+            Ends: RestartRules.Ends(tracee, registers, waitingSince));
         tracee.Registers = RseqRules.AbortSection(tracee, end is { Answered: false } said ? RestartRules.NotTaken(registers, said.Rest) : registers);
         return new FrozenThread(tracee, context);
     }
 
     /// <summary>The registers with which it goes on where it was.</summary>
-    public void SetForThaw() => Tracee.Registers = RestartRules.ForThaw(Tracee.Registers, Context with { Now = ClockReader.Monotonic });
+    public void SetForThaw() => Tracee.Registers = RestartRules.ForThaw(Tracee, Tracee.Registers, Context with { Now = ClockReader.Monotonic });
 }

@@ -15,7 +15,9 @@ internal readonly record struct Resumption(Registers Registers, int Call, long D
 
 /// <summary>What is known about the stop. Whether a signal is deliverable is known only where it matters.</summary>
 /// <param name="Restarted">The call that restart_syscall(2) continues, if the thread was in that.</param>
-internal readonly record struct StopContext(bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now, RestartedCall? Restarted = null);
+/// <param name="Ends">Of a call that is put back with its whole timeout, which lies in memory: when it is to end, on CLOCK_MONOTONIC.</param>
+internal readonly record struct StopContext(
+    bool GroupStopped, bool SignalDeliverable, long? WaitingSince, long Now, RestartedCall? Restarted = null, long? Ends = null);
 
 /// <summary>
 /// Puts an interrupted system call back. By itself the kernel does that when the thread goes on (-ERESTART*), but only in this very
@@ -29,11 +31,15 @@ internal static class RestartRules
     private const int FUTEX_WAIT = 0;
     private const ulong SyscallInstructionBytes = 2;
     private const long NsPerMs = 1_000_000;
+    private const long NsPerMicrosecond = 1_000;
     private const long NsPerSecond = 1_000_000_000;
+    private const int TimespecBytes = 16;
 
     /// <summary>For a thaw in place: the kernel restarts what it knows how to, with the deadline it holds.</summary>
-    public static Registers ForThaw(Registers registers, StopContext context) =>
-        IsSpuriousEintr(registers, context) ? Rewind(WithReducedTimeout(registers, context)) : registers;
+    public static Registers ForThaw(Tracee tracee, Registers registers, StopContext context) =>
+        !IsSpuriousEintr(registers, context) ? registers
+        : context.Ends is { } end ? WithTimeLeft(tracee, Rewind(registers), end - context.Now)
+        : Rewind(WithReducedTimeout(registers, context));
 
     /// <summary>For an image.</summary>
     public static Resumption ForImage(Tracee tracee, Registers registers, StopContext context)
@@ -51,6 +57,12 @@ internal static class RestartRules
 
         if (IsSpuriousEintr(registers, context))
         {
+            if (context.Ends is { } end)
+            {
+                var call = (int)registers.OrigRax;
+                return new Resumption(Rewind(registers), call, end, Errno.ERESTARTNOHAND);
+            }
+
             return new Resumption(Rewind(WithReducedTimeout(registers, context)), 0, 0, Errno.ERESTARTNOHAND);
         }
 
@@ -58,7 +70,9 @@ internal static class RestartRules
         switch (restart)
         {
             case Errno.ERESTARTSYS or Errno.ERESTARTNOINTR or Errno.ERESTARTNOHAND:
-                return new Resumption(Rewind(registers), 0, 0, (int)restart);
+                return TimeWrittenBack(tracee, registers) is { } rest
+                    ? new Resumption(Rewind(registers), (int)registers.OrigRax, context.Now + rest, (int)restart)
+                    : new Resumption(Rewind(registers), 0, 0, (int)restart);
             case Errno.ERESTART_RESTARTBLOCK:
                 var left = context.Restarted?.Deadline is { } deadline && deadline > context.Now ? deadline - context.Now : TimeLeft(tracee, registers, context);
                 return left is { } ns
@@ -165,6 +179,69 @@ internal static class RestartRules
         return registers;
     }
 
+    /// <summary>When a call ends that returns -EINTR on a mere stop and has its timeout in memory.</summary>
+    /// <returns>On CLOCK_MONOTONIC; null: never, or it is not known.</returns>
+    public static long? Ends(Tracee tracee, in Registers registers, long? waitingSince)
+    {
+        var timeout = !MayBeSpuriousEintr(registers) ? 0UL : (int)registers.OrigRax switch
+        {
+            CallNumber.rt_sigtimedwait => registers.Rdx,
+            CallNumber.epoll_pwait2 or CallNumber.semtimedop => registers.R10,
+            _ => 0UL,
+        };
+        return timeout != 0 && waitingSince is { } since && Timespec(tracee, timeout) is { } asked ? since + asked : null;
+    }
+
+    /// <summary>A thread that stands before a call that no restart_block continues is to wait only for what is left (ns). The timeout is the
+    /// program's, which may wait with it again; so it is given where the call has another place for it that its wrapper does not look at again:
+    /// rt_sigtimedwait's siginfo, which means nothing until there is a signal, or epoll_wait's register. A call that has none begins anew.</summary>
+    public static Registers WithTimeLeft(Tracee tracee, Registers registers, long left)
+    {
+        left = Math.Max(0, left);
+        switch ((int)registers.Rax)
+        {
+            case CallNumber.rt_sigtimedwait when registers.Rsi != 0:
+                registers.Rdx = WriteTime(tracee, registers.Rsi, left, 1) ? registers.Rsi : registers.Rdx;
+                break;
+            case CallNumber.epoll_pwait2 when left < int.MaxValue * NsPerMs:
+                registers.Rax = CallNumber.epoll_pwait;
+                registers.R10 = (ulong)Milliseconds(left);
+                break;
+            case CallNumber.select or CallNumber.pselect6 or CallNumber.ppoll:
+                // These write what is left to where the program gave the time, by themselves: what they say so is of when they were stopped.
+                var (time, unitNs) = TimeOfPoll(registers, registers.Rax);
+                _ = WriteTime(tracee, time, left, unitNs);
+                break;
+        }
+
+        return registers;
+    }
+
+    // Of select, pselect6 and ppoll, which have just written it there.
+    private static long? TimeWrittenBack(Tracee tracee, in Registers registers)
+    {
+        var (time, unitNs) = TimeOfPoll(registers, registers.OrigRax);
+        return time != 0 ? Timespec(tracee, time, unitNs) : null;
+    }
+
+    private static (ulong Address, long UnitNs) TimeOfPoll(in Registers registers, ulong call) => (int)call switch
+    {
+        CallNumber.select => (registers.R8, NsPerMicrosecond),
+        CallNumber.pselect6 => (registers.R8, 1),
+        CallNumber.ppoll => (registers.Rdx, 1),
+        _ => (0, 1),
+    };
+
+    // Rounded up: a wait is never shorter than asked.
+    private static bool WriteTime(Tracee tracee, ulong address, long ns, long unitNs)
+    {
+        ns += unitNs - 1;
+        Span<byte> time = stackalloc byte[TimespecBytes];
+        BinaryPrimitives.WriteInt64LittleEndian(time, ns / NsPerSecond);
+        BinaryPrimitives.WriteInt64LittleEndian(time[8..], ns % NsPerSecond / unitNs);
+        return RemoteMemory.Write(tracee.Tid, new RemoteAddress(address), time, out _) == 0;
+    }
+
     /// <summary>Whole milliseconds, rounded up: a wait is never shorter than asked.</summary>
     public static int Milliseconds(long ns) => ns <= 0 ? 0 : (int)Math.Min(int.MaxValue, (ns + NsPerMs - 1) / NsPerMs);
 
@@ -194,18 +271,18 @@ internal static class RestartRules
     private static long? Waiting(long? asked, StopContext context) =>
         asked is { } ns && context.WaitingSince is { } since ? Math.Max(0, ns - (context.Now - since)) : asked;
 
-    private static long? Timespec(Tracee tracee, ulong address)
+    private static long? Timespec(Tracee tracee, ulong address, long unitNs = 1)
     {
-        Span<byte> bytes = stackalloc byte[16];
+        Span<byte> bytes = stackalloc byte[TimespecBytes];
         if (RemoteMemory.Read(tracee.Tid, new RemoteAddress(address), bytes, out _) != 0)
         {
             return null;
         }
 
         var seconds = BinaryPrimitives.ReadInt64LittleEndian(bytes);
-        var nanoseconds = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
-        return seconds < 0 || nanoseconds is < 0 or >= NsPerSecond ? null
+        var fraction = BinaryPrimitives.ReadInt64LittleEndian(bytes[8..]);
+        return seconds < 0 || fraction < 0 || fraction >= NsPerSecond / unitNs ? null
             : seconds > (long.MaxValue / NsPerSecond / 4) ? long.MaxValue / 4
-            : (seconds * NsPerSecond) + nanoseconds;
+            : (seconds * NsPerSecond) + (fraction * unitNs);
     }
 }

@@ -44,7 +44,7 @@ internal sealed class SleepObservation
         // Each CPU has its own scheduler clock (what the hypervisor steals is not in it): ours is read where theirs was.
         foreach (var there in sleepers.GroupBy(sleeper => sleeper.Cpu))
         {
-            ObserveOn(there.Key, [.. there.Select(sleeper => (sleeper.Tid, sleeper.Call))], observed);
+            ObserveOn(pid, there.Key, [.. there.Select(sleeper => (sleeper.Tid, sleeper.Call))], observed);
         }
 
         return observed;
@@ -57,7 +57,7 @@ internal sealed class SleepObservation
         return call == _call && Read($"/proc/{tid}/sched")?.VoluntarySwitches == _switches + 1 ? _sinceMonotonic : null;
     }
 
-    private static void ObserveOn(int cpu, List<(int Tid, int Call)> sleepers, Dictionary<int, SleepObservation> observed)
+    private static void ObserveOn(int pid, int cpu, List<(int Tid, int Call)> sleepers, Dictionary<int, SleepObservation> observed)
     {
         using var there = Affinity.On(cpu);
         if (there is null)
@@ -76,7 +76,9 @@ internal sealed class SleepObservation
         var now = ClockReader.Monotonic;
         for (var i = 0; i < sleepers.Count; i++)
         {
-            if (theirs[i] is { } then)
+            // One that is awake or has slept on another CPU since it was listed was not seen asleep by this clock. If it slept again after that, its
+            // count of switches tells.
+            if (theirs[i] is { } then && ThreadStat.Read(pid, sleepers[i].Tid) is { State: 'S' } still && still.Processor == cpu)
             {
                 observed[sleepers[i].Tid] = new SleepObservation(
                     sleepers[i].Call, now - Math.Max(0, ours.ExecStart - then.ExecStart), then.VoluntarySwitches);
@@ -92,6 +94,8 @@ internal sealed class SleepObservation
         CallNumber.futex => arguments[3] != 0 && (arguments[1] & FUTEX_CMD_MASK) == FUTEX_WAIT,
         CallNumber.poll => (int)arguments[2] > 0,
         CallNumber.epoll_wait or CallNumber.epoll_pwait => (int)arguments[3] > 0,
+        CallNumber.epoll_pwait2 or CallNumber.semtimedop => arguments[3] != 0,
+        CallNumber.rt_sigtimedwait => arguments[2] != 0,
         _ => false,
     };
 

@@ -3,7 +3,7 @@ using System.Globalization;
 namespace OpenMosix.Checkpoint.Proc;
 
 /// <summary>What /proc/PID/task/TID/stat says, as far as it is needed. (/proc/TID/stat adds up all threads of the process.)</summary>
-internal readonly record struct ThreadStat(int Nice, int Processor)
+internal readonly record struct ThreadStat(char State, int Nice, int Processor)
 {
     private const int NiceField = 19;
     private const int ProcessorField = 39;
@@ -19,6 +19,6 @@ internal readonly record struct ThreadStat(int Nice, int Processor)
         // The second field is the name in parentheses, with anything in it.
         var fields = text[(text.LastIndexOf(')') + 2)..].Split(' ');
         int Field(int number) => int.Parse(fields[number - 3], CultureInfo.InvariantCulture);
-        return new ThreadStat(Field(NiceField), Field(ProcessorField));
+        return new ThreadStat(fields[0][0], Field(NiceField), Field(ProcessorField));
     }
 }

@@ -33,7 +33,8 @@ internal static class SleepAgain
         }
 
         var isSleep = thread.ResumedCall is CallNumber.nanosleep or CallNumber.clock_nanosleep or CallNumber.futex;
-        if (!isSleep && !native)
+        var isLocal = isSleep || thread.ResumedCall == CallNumber.rt_sigtimedwait;
+        if (!isLocal && !native)
         {
             return RestartRules.Interrupted(registers, (int)thread.Restart); // home executes it, and the link knows what is left
         }
@@ -48,8 +49,7 @@ internal static class SleepAgain
 
         if (!isSleep && thread.ResumedCall != CallNumber.poll)
         {
-            // select, pselect6 and ppoll: what is left stands where the program gave the time.
-            return RestartRules.Interrupted(registers, (int)thread.Restart);
+            return RestartRules.Interrupted(RestartRules.WithTimeLeft(tracee, registers, left), (int)thread.Restart);
         }
 
         var result = Begin(agent, tracee, registers, left);

@@ -18,6 +18,8 @@ public sealed class FreezeThawTests
     [InlineData("poll")]
     [InlineData("select")]
     [InlineData("epoll")]
+    [InlineData("epoll-pwait2")]
+    [InlineData("sigtimedwait-info")]
     [InlineData("futex")]
     [InlineData("timerfd")]
     [InlineData("compute")]

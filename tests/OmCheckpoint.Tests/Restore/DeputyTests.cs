@@ -87,6 +87,8 @@ public sealed class DeputyTests
     [InlineData("clock-sleep")]
     [InlineData("poll")]
     [InlineData("epoll")]
+    [InlineData("epoll-pwait2")]
+    [InlineData("sigtimedwait-info")]
     [InlineData("select")]
     [InlineData("futex")]
     [InlineData("timerfd")]

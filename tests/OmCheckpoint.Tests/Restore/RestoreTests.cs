@@ -37,6 +37,7 @@ public sealed class RestoreTests
     [InlineData("sleep-until")]
     [InlineData("futex")]
     [InlineData("sigtimedwait")]
+    [InlineData("sigtimedwait-info")]
     [InlineData("compute")]
     [InlineData("read-forever")]
     [InlineData("poll-forever")]
@@ -50,10 +51,12 @@ public sealed class RestoreTests
         copy.ExpectGoodEnd();
     }
 
-    [RootFact]
-    public void Restore_OfALongSleep_EndsAtItsOldEnd()
+    [RootTheory]
+    [InlineData("1000000")]
+    [InlineData("1000000", "for a signal")]
+    public void Restore_OfALongSleep_EndsAtItsOldEnd(params string[] arguments)
     {
-        using var original = Guest.Start("long", "1000000");
+        using var original = Guest.Start("long", arguments);
         original.Expect("ready");
         GuestState.WaitFor(original.Pid, 'S');
         // The sleep has eleven days to go; in the image it has next to nothing. Begun anew, it would not end before the test does.

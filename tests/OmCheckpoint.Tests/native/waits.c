@@ -106,6 +106,13 @@ static void wait_epoll(void)
 	expect("epoll_wait", epoll_wait(epoll, &event, 1, WAIT_NS / 1000000), 0);
 }
 
+static void wait_epoll_pwait2(void)
+{
+	struct epoll_event event;
+
+	expect("epoll_pwait2", syscall(SYS_epoll_pwait2, epoll, &event, 1, &wait_time, NULL, 0), 0);
+}
+
 static void wait_futex(void)
 {
 	expect_errno("futex", syscall(SYS_futex, &word, FUTEX_WAIT_PRIVATE, 0, &wait_time, NULL, 0), ETIMEDOUT);
@@ -122,14 +129,26 @@ static void wait_timerfd(void)
 	close(fd);
 }
 
-static void wait_sigtimedwait(void)
+static void wait_for_no_signal(siginfo_t *info)
 {
 	sigset_t set;
 
 	sigemptyset(&set);
 	sigaddset(&set, SIGUSR2);
 	sigprocmask(SIG_BLOCK, &set, NULL);
-	expect_errno("sigtimedwait", sigtimedwait(&set, NULL, &wait_time), EAGAIN);
+	expect_errno("sigtimedwait", sigtimedwait(&set, info, &wait_time), EAGAIN);
+}
+
+static void wait_sigtimedwait(void)
+{
+	wait_for_no_signal(NULL);
+}
+
+static void wait_sigtimedwait_info(void)
+{
+	siginfo_t info;
+
+	wait_for_no_signal(&info);
 }
 
 static void wait_semaphore(void)
@@ -214,9 +233,11 @@ static const struct {
 	{"poll", wait_poll, 0},
 	{"select", wait_select, 0},
 	{"epoll", wait_epoll, 0},
+	{"epoll-pwait2", wait_epoll_pwait2, 0},
 	{"futex", wait_futex, 0},
 	{"timerfd", wait_timerfd, 0},
 	{"sigtimedwait", wait_sigtimedwait, 0},
+	{"sigtimedwait-info", wait_sigtimedwait_info, 0},
 	{"semtimedop", wait_semaphore, 0},
 	{"compute", wait_compute, 0},
 	{"calls", wait_calls, 0},
