@@ -75,7 +75,7 @@ public sealed class ForkBombTests(HostileLab lab)
         }
         finally
         {
-            await lab.AskAsync("pc1", "sh", "-c", $"kill -9 -- -{pid} || true");
+            await lab.AskAsync("pc1", "sh", "-c", $"env kill -9 -- -{pid}; true"); // the shell's own knows no "--"
         }
 
         var result = (await job.EndAsync()).Outcome;
