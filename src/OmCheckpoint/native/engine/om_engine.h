@@ -136,8 +136,8 @@ int om_home_open(om_engine *engine, const struct om_home_options *options, om_ho
  * OM_CONTROL_GONE, as that of a deputy that has ended does. Any other is closed for the next warden to open. */
 void om_home_end(om_home *home);
 void om_home_close(om_home *home);
-/* A deputy's child (OM_DEPUTY_FORK) that nobody has opened and nobody will ends itself, as soon as it runs. arena_fd: the
- * arena that was made for it. 0, or what pwrite(2) or mmap(2) said. */
+/* A deputy's child (OM_DEPUTY_FORK) that nobody has opened and nobody will ends itself, as soon as it runs. arena_fd:
+ * the arena that was made for it. 0, or what pwrite(2) or mmap(2) said. */
 int om_arena_abandon(int arena_fd);
 /* The deputy has a thread that waits on this slot. Said of every one, the leader too, before om_home_expect; one that a
  * warden before knew is known (0). -EEXIST: the slot is another's. */
