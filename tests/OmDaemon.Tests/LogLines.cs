@@ -22,8 +22,14 @@ internal sealed class LogLines : ILoggerProvider, ILogger
 
         Logged += Look;
         Look();
-        await said.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
-        Logged -= Look;
+        try
+        {
+            await said.Task.WaitAsync(TimeSpan.FromSeconds(60), TestContext.Current.CancellationToken);
+        }
+        finally
+        {
+            Logged -= Look;
+        }
     }
 
     private event Action? Logged;

@@ -62,12 +62,18 @@ internal sealed partial class GossipLoop(
                 LogRest(view.AtRest ? "at rest" : "awake");
             }
             justTold = identity.Current is not null && (!justTold || news || asked.Count > 0 || view.AtRest);
-            if (justTold)
+            try
             {
-                told = view.Self.Load;
-                await RoundAsync(identity.Current!, asked.Count > 0 ? SuspectsAtOnce : 1, stoppingToken).ConfigureAwait(false);
+                if (justTold)
+                {
+                    told = view.Self.Load;
+                    await RoundAsync(identity.Current!, asked.Count > 0 ? SuspectsAtOnce : 1, stoppingToken).ConfigureAwait(false);
+                }
             }
-            asked.ForEach(one => one.TrySetResult());
+            finally
+            {
+                asked.ForEach(one => one.TrySetResult());
+            }
             if (view.AtRest)
                 await RestAsync(began, entered, stoppingToken).ConfigureAwait(false);
             else

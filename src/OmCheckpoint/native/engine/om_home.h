@@ -115,6 +115,8 @@ struct om_home {
 };
 
 struct om_home *om_home_get(struct om_engine *engine, uint64_t key);
+/* With engine->lock held. */
+struct om_home *om_home_get_locked(struct om_engine *engine, uint64_t key);
 void om_home_put(struct om_home *home);
 /* Takes the lock, and keeps the home until om_home_leave, though om_home_close may come while it waits. */
 static inline void om_home_enter(struct om_home *home)
@@ -128,7 +130,18 @@ static inline void om_home_leave(struct om_home *home)
 	om_home_put(home);
 }
 
+/* om_home_claim.c: who may be the body. */
+/* 0: it is bound, waits, or was told that there is nothing to wait for; otherwise the link is not worth keeping. */
+int om_home_take_hello(struct om_peer *peer, struct om_connection *c, const struct om_frame *frame);
+/* With engine->lock held: what was parked for this home, which has just been put into the table. */
+void om_home_unpark_locked(struct om_engine *engine, struct om_home *home);
+/* Without any lock. */
+void om_home_tell_claimed(struct om_home *home, uint32_t epoch);
+void om_home_send_fenced(struct om_peer *peer, uint64_t connection, uint64_t key, uint32_t epoch);
+
 /* Under home->lock: */
+/* One presents itself; *claimed: it is the first with the epoch in force. */
+void om_home_bind(struct om_home *home, struct om_peer *peer, uint64_t connection, uint32_t epoch, bool *claimed);
 /* NULL: no thread has that slot. */
 struct om_home_thread *om_home_thread_of(struct om_home *home, uint32_t slot);
 /* Takes the slot into use; *thread may have been in use before. 0 or -ENOMEM. */
