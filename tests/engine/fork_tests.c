@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -293,7 +294,34 @@ static bool arena_that_looks_anonymous(const char *dir)
 	return world_close(w) && good;
 }
 
+/* Whether it runs already or is only going to be made. */
+static bool abandoned_child_ends(const char *dir)
+{
+	bool good = true;
+	struct world *w = world_open(dir, idle_body);
+	struct forked *f = &w->forked;
+	for (int before = 0; before < 2; before++) {
+		uint64_t at = fork_arena(w, 0);
+		int64_t result = 0;
+		if (before)
+			CHECK(om_arena_abandon(f->arena_fd) == 0);
+		fork_unserved(w, 0, at);
+		if (!before)
+			CHECK(om_arena_abandon(f->arena_fd) == 0);
+		struct pollfd ended = {.fd = f->deputy_pidfd, .events = POLLIN};
+		CHECK(poll(&ended, 1, 10000) == 1);
+		kill(f->deputy, SIGKILL); /* of one that has ended nothing comes: it has not been waited for */
+		const uint64_t wait[6] = {(uint64_t)f->deputy, 0, __WALL};
+		CHECK(om_home_call(w->home, 0, SYS_wait4, wait, NULL, 0, &result) == 0 && result == f->deputy);
+		close(f->deputy_pidfd);
+		close(f->arena_fd);
+	}
+	set_stage(w->shared, 3);
+	return world_close(w) && good;
+}
+
 const struct test fork_tests[] = {
+	{"abandoned_child_ends", abandoned_child_ends},
 	{"forked_body_has_its_own_deputy", forked_body_has_its_own_deputy},
 	{"forked_by_another_thread", forked_by_another_thread},
 	{"signal_comes_to_the_forked", signal_comes_to_the_forked},

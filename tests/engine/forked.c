@@ -81,29 +81,43 @@ void forked_home(struct world *w)
 		world_die("the child's home");
 }
 
-static void fork_deputy(struct world *w, uint32_t slot)
+uint64_t fork_arena(struct world *w, uint32_t slot)
 {
-	static const uint64_t die_with_parent[6] = {PR_SET_PDEATHSIG, SIGKILL};
 	const uint64_t map[6] = {0, OM_ARENA_BYTES(SLOTS), PROT_READ | PROT_WRITE,
 				 MAP_SHARED | MAP_ANONYMOUS | MAP_NORESERVE, UINT64_MAX};
-	struct forked *f = &w->forked;
 	char path[128];
-	int64_t result;
 	uint64_t at = (uint64_t)of_deputy(w, slot, SYS_mmap, map);
 	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", w->deputy, (unsigned long)at,
 		 (unsigned long)(at + OM_ARENA_BYTES(SLOTS)));
-	f->arena_fd = open(path, O_RDWR | O_CLOEXEC);
-	if (f->arena_fd < 0)
+	w->forked.arena_fd = open(path, O_RDWR | O_CLOEXEC);
+	if (w->forked.arena_fd < 0)
 		world_die(path);
-	make_ready(f->arena_fd);
+	make_ready(w->forked.arena_fd);
+	return at;
+}
+
+void fork_unserved(struct world *w, uint32_t slot, uint64_t at)
+{
+	struct forked *f = &w->forked;
+	char path[128];
 	f->deputy = (pid_t)of_deputy(w, slot, OM_DEPUTY_FORK, (uint64_t[6]){SIGCHLD, at});
 	f->deputy_pidfd = (int)syscall(SYS_pidfd_open, f->deputy, 0);
+	snprintf(path, sizeof(path), "/proc/%d/map_files/%lx-%lx", w->deputy, (unsigned long)at,
+		 (unsigned long)(at + OM_ARENA_BYTES(SLOTS)));
+	if (!access(path, F_OK))
+		world_die("the forking deputy keeps its child's arena");
+}
+
+static void fork_deputy(struct world *w, uint32_t slot)
+{
+	static const uint64_t die_with_parent[6] = {PR_SET_PDEATHSIG, SIGKILL};
+	struct forked *f = &w->forked;
+	int64_t result;
+	fork_unserved(w, slot, fork_arena(w, slot));
 	f->home_state = world_memfd("forked home", OM_STATE_BYTES(SLOTS));
 	forked_home(w);
 	if (om_home_call(f->home, 0, SYS_prctl, die_with_parent, NULL, 0, &result) || result)
 		world_die("the child's deputy");
-	if (!access(path, F_OK))
-		world_die("the forking deputy keeps its child's arena");
 }
 
 /* ---- here ------------------------------------------------------------------------------------------------ */

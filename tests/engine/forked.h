@@ -23,6 +23,10 @@ struct world *fork_open_crew(const char *dir, uint32_t threads, void (*work)(str
 /* And served. */
 struct world *fork_open_served(const char *dir, void (*body)(struct shared *));
 
+/* The deputy's child alone, in two steps, of a world that was not made by fork_open: its arena, and itself. */
+uint64_t fork_arena(struct world *w, uint32_t slot);
+void fork_unserved(struct world *w, uint32_t slot, uint64_t at);
+
 void forked_home(struct world *w);
 void forked_remote(struct world *w);
 void forked_start(struct world *w);

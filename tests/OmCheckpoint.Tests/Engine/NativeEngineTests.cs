@@ -43,7 +43,7 @@ public sealed class NativeEngineTests
         "unknown_thread_is_refused", "tids_of_one_bucket", "threads_are_made_while_away",
         "home_knows_its_slots", "ring_is_not_turned_back", "odd_welcomes_end_the_link", "remote_knows_its_slots", "scribbled_arena_harms_nobody",
         "doorbell_storm_is_borne", "held_doorbell_ends_too", "kept_thread_ends_with_its_deputy",
-        "forked_body_has_its_own_deputy", "forked_by_another_thread", "signal_comes_to_the_forked", "forked_deputy_ends_alone",
+        "abandoned_child_ends", "forked_body_has_its_own_deputy", "forked_by_another_thread", "signal_comes_to_the_forked", "forked_deputy_ends_alone",
         "arena_keeps_its_size", "arena_without_seals", "arena_that_looks_anonymous",
         "noted_until_the_welcome", "welcomed_before_the_gate", "unserved_is_stopped", "closed_leaves_the_other", "closed_unserved_leaves_the_other",
         "first_is_closed_and_opened_again", "two_are_cut", "two_are_taken_over", "two_homes_are_taken_over",
